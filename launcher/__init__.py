@@ -1,0 +1,1 @@
+"""What the Makefile calls: installing, the embedded PostgreSQL, and running the demonstration."""
