@@ -1,0 +1,1 @@
+"""The site: studies, readings, images and results."""

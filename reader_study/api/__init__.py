@@ -1,0 +1,1 @@
+"""The API: parse, call one action, serialize."""

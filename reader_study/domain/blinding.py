@@ -1,0 +1,38 @@
+"""What a reader may see at each stage: asked by every channel, and denying by default."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from reader_study.domain.reading import Stage
+
+
+class Item(StrEnum):
+    """Something a reading's page can show that is derived from the AI or the truth."""
+
+    SCORE = "score"
+    SEMANTIC = "semantic"
+    SALIENCY = "saliency"
+    REFERENCE = "reference"
+
+
+# The AI's part of `Item`; a condition names some of them.
+ARTEFACTS = (Item.SCORE, Item.SEMANTIC, Item.SALIENCY)
+
+# The stages in which the unaided answer is locked, so that the AI can no longer colour it.
+_AFTER_LOCK = frozenset({Stage.AIDED, Stage.SUBMITTED})
+
+
+def visible(stage: Stage, condition: Iterable[Item]) -> tuple[Item, ...]:
+    """Return what a reader may see at `stage` under the aided stage's `condition`.
+
+    The reference standard is never among it.
+    """
+    if stage not in _AFTER_LOCK:
+        return ()
+    shown = set(condition)
+    return tuple(item for item in ARTEFACTS if item in shown)
+
+
+def is_visible(item: Item, stage: Stage, condition: Iterable[Item]) -> bool:
+    """Tell whether a reader may see `item` at `stage` under `condition`."""
+    return item in visible(stage, condition)

@@ -1,0 +1,62 @@
+"""Refusals a user is told about; `code` is stable, the text is for people."""
+
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):
+    """What was asked for is against the rules of the study."""
+
+    code: ClassVar[str] = "refused"
+
+    def __init__(self, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.more = more
+
+
+class StepNotAllowed(Refusal):
+    """A reading cannot take this step from its present stage."""
+
+    code = "step_not_allowed"
+
+
+class AnswerLocked(Refusal):
+    """Another answer of this stage is locked already."""
+
+    code = "answer_locked"
+
+
+class AnswersInvalid(Refusal):
+    """Answers that do not fit the questionnaire; `problems` says where."""
+
+    code = "answers_invalid"
+
+
+class AnswersIncomplete(Refusal):
+    """Required questions are open; `problems` says which."""
+
+    code = "answers_incomplete"
+
+
+class DraftConflict(Refusal):
+    """The draft was saved elsewhere since; `version` is the one the server holds."""
+
+    code = "draft_conflict"
+
+
+class StudyNotOpen(Refusal):
+    """Readings cannot begin yet."""
+
+    code = "study_not_open"
+
+
+class ProtocolInvalid(Refusal):
+    """A protocol that cannot be run; `problems` says where and why."""
+
+    code = "protocol_invalid"
+
+
+class StudyFrozen(Refusal):
+    """The study has been allocated; what was asked would change its plan."""
+
+    code = "study_frozen"

@@ -1,0 +1,1 @@
+"""Rows -> files that others read."""

@@ -1,0 +1,30 @@
+"""Tables and their constraints.
+
+The reference standard is left out on purpose: `models.reference` is imported by those who
+load or use the truth, and by nothing that serves a reader. `apps.py` loads it for Django.
+"""
+
+from reader_study.models.account import Membership, Role, User
+from reader_study.models.event import Event
+from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
+from reader_study.models.reading import Answer, Draft, Rating, Reading
+from reader_study.models.study import Case, Nodule, Series, Study
+
+__all__ = [
+    "Answer",
+    "Case",
+    "Draft",
+    "Event",
+    "Job",
+    "JobStatus",
+    "Membership",
+    "ModelVersion",
+    "Nodule",
+    "Prediction",
+    "Rating",
+    "Reading",
+    "Role",
+    "Series",
+    "Study",
+    "User",
+]

@@ -1,0 +1,139 @@
+"""What readers do: readings, drafts, locked answers and their ratings."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from reader_study.domain.reading import ANSWERING, Stage
+from reader_study.models.account import Membership, Role, User
+from reader_study.models.study import Case, Nodule, Study
+
+
+class ReadingQuerySet(models.QuerySet["Reading"]):
+    """Readings by owner and study."""
+
+    def of(self, user: User) -> Self:
+        """Keep the readings `user` does as a reader; to them no other exists."""
+        return self.filter(
+            reader__user=user, reader__role=Role.READER, reader__user__is_active=True
+        )
+
+    def of_study(self, study: Study) -> Self:
+        """Keep the readings of `study`."""
+        return self.filter(reader__study=study)
+
+
+class Reading(models.Model):
+    """One reader's reading of one case in one session.
+
+    Allocation creates every row before the study opens, so the order of a worklist is data
+    that can be audited. Rows are never deleted, and `stage` changes through
+    `actions.reading` only.
+    """
+
+    reader = models.ForeignKey(Membership, models.PROTECT, related_name="readings")
+    case = models.ForeignKey(Case, models.PROTECT, related_name="readings")
+    session = models.PositiveSmallIntegerField(default=1)
+    position = models.PositiveIntegerField(help_text="Order on the worklist, from 1.")
+    stage = models.CharField(max_length=16, default=Stage.ASSIGNED.value)
+    opened_at = models.DateTimeField(null=True)
+    submitted_at = models.DateTimeField(null=True)
+
+    objects = ReadingQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["session", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reader", "case", "session"], name="a_case_once_a_session"
+            ),
+            models.UniqueConstraint(
+                fields=["reader", "session", "position"], name="one_case_a_position"
+            ),
+            models.CheckConstraint(
+                condition=Q(stage__in=[stage.value for stage in Stage]), name="a_known_stage"
+            ),
+            models.CheckConstraint(
+                condition=Q(stage=Stage.ASSIGNED.value) ^ Q(opened_at__isnull=False),
+                name="opened_exactly_when_it_has_a_time",
+            ),
+            models.CheckConstraint(
+                condition=Q(stage=Stage.SUBMITTED.value) ^ Q(submitted_at__isnull=True),
+                name="submitted_exactly_when_it_has_a_time",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"reading {self.pk}"
+
+
+_ANSWERING = Q(stage__in=[stage.value for stage in ANSWERING])
+
+
+class Draft(models.Model):
+    """What a reader has filled in so far in one stage; `version` counts the saves."""
+
+    reading = models.ForeignKey(Reading, models.PROTECT, related_name="drafts")
+    stage = models.CharField(max_length=16)
+    version = models.PositiveIntegerField()
+    answers = models.JSONField()
+    saved_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["reading", "stage"], name="one_draft_a_stage"),
+            models.CheckConstraint(condition=_ANSWERING, name="a_draft_of_an_answering_stage"),
+        ]
+
+    def __str__(self) -> str:
+        return f"draft {self.version} of {self.stage}"
+
+
+class Answer(models.Model):
+    """The locked answer of one stage of a reading.
+
+    A database trigger refuses every change of the row and of its ratings. `answers` is
+    the form as it was sent; `ratings` hold the same, a row a question.
+    """
+
+    reading = models.ForeignKey(Reading, models.PROTECT, related_name="answers")
+    stage = models.CharField(max_length=16)
+    answers = models.JSONField()
+    protocol_hash = models.CharField(max_length=64)
+    locked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["reading", "stage"], name="one_answer_a_stage"),
+            models.CheckConstraint(condition=_ANSWERING, name="an_answer_of_an_answering_stage"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.stage} answer"
+
+
+class Rating(models.Model):
+    """One answer to one question about one nodule, or, without one, about the case."""
+
+    answer = models.ForeignKey(Answer, models.PROTECT, related_name="ratings")
+    nodule = models.ForeignKey(Nodule, models.PROTECT, null=True, related_name="ratings")
+    question = models.CharField(max_length=64)
+    value = models.JSONField(null=True)
+    cannot_assess = models.BooleanField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["answer", "nodule", "question"],
+                nulls_distinct=False,
+                name="a_question_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(cannot_assess=True) ^ Q(value__isnull=False),
+                name="a_value_or_cannot_be_assessed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.question

@@ -1,0 +1,22 @@
+"""The truth. Imported by those who load it or measure with it, and by nobody else."""
+
+from django.db import models
+
+from reader_study.models.study import Nodule
+
+
+class ReferenceStandard(models.Model):
+    """Whether a nodule is malignant, and how that is known.
+
+    No relation leads here from a nodule or a case. `detail` keeps what the source says
+    besides, such as the scores of a panel.
+    """
+
+    nodule = models.OneToOneField(Nodule, models.PROTECT, related_name="+")
+    malignant = models.BooleanField(null=True, help_text="Null: the source leaves it open.")
+    source = models.CharField(max_length=200)
+    detail = models.JSONField(default=dict)
+    loaded_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"reference standard of nodule {self.nodule_id}"

@@ -1,0 +1,128 @@
+"""What is read: studies, cases, series, nodules."""
+
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+from reader_study.domain.protocol import Protocol, parse_protocol
+
+
+class Study(models.Model):
+    """A pre-specified experiment.
+
+    `protocol` is frozen by `protocol_hash` when its readings are allocated, and readers may
+    begin from `opened_at`.
+    """
+
+    slug = models.SlugField(max_length=64, unique=True)
+    title = models.CharField(max_length=200)
+    protocol = models.JSONField()
+    protocol_hash = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+    allocated_at = models.DateTimeField(null=True)
+    opened_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "studies"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(opened_at__isnull=True) | Q(allocated_at__isnull=False),
+                name="opened_only_when_allocated",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def rules(self) -> Protocol:
+        """The protocol as an object."""
+        return parse_protocol(self.protocol)
+
+
+class Case(models.Model):
+    """One CT examination of one subject, under a pseudonym.
+
+    `subject` is a pseudonym too, made with the site's secret: two cases of one subject
+    share it.
+    """
+
+    study = models.ForeignKey(Study, models.PROTECT, related_name="cases")
+    pseudonym = models.CharField(max_length=32)
+    subject = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["pseudonym"]
+        constraints = [
+            models.UniqueConstraint(fields=["study", "pseudonym"], name="one_case_a_pseudonym"),
+        ]
+
+    def __str__(self) -> str:
+        return self.pseudonym
+
+
+class Series(models.Model):
+    """A CT series of a case; its images lie in the archive under these UIDs.
+
+    The UIDs are the archive's own and reach no reader.
+    """
+
+    case = models.ForeignKey(Case, models.PROTECT, related_name="series")
+    study_uid = models.CharField(max_length=64)
+    series_uid = models.CharField(max_length=64)
+    frame_of_reference_uid = models.CharField(max_length=64)
+    slices = models.PositiveIntegerField()
+
+    class Meta:
+        verbose_name_plural = "series"
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["case", "series_uid"], name="a_series_once_a_case"),
+        ]
+
+    def __str__(self) -> str:
+        return self.series_uid
+
+
+class NoduleQuerySet(models.QuerySet["Nodule"]):
+    """Nodules by what they belong to."""
+
+    def of_study(self, study: Study) -> Self:
+        """Keep the nodules of `study`'s cases."""
+        return self.filter(series__case__study=study)
+
+
+class Nodule(models.Model):
+    """A finding at a point in patient space: LPS millimetres in its series' frame of reference.
+
+    `number` counts the nodules of a case from 1; `label` is what the import called it.
+    """
+
+    series = models.ForeignKey(Series, models.PROTECT, related_name="nodules")
+    number = models.PositiveSmallIntegerField()
+    label = models.CharField(max_length=64)
+    x = models.FloatField()
+    y = models.FloatField()
+    z = models.FloatField()
+    diameter_mm = models.FloatField(null=True)
+
+    objects = NoduleQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["series__case_id", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["series", "label"], name="a_label_once_a_series"),
+            models.CheckConstraint(
+                condition=Q(diameter_mm__isnull=True) | Q(diameter_mm__gt=0),
+                name="a_diameter_is_positive",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"nodule {self.number}"
+
+    @property
+    def centre_mm(self) -> tuple[float, float, float]:
+        """Its place, LPS millimetres."""
+        return (self.x, self.y, self.z)
