@@ -7,7 +7,7 @@ servers of their own.
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 INFERENCE_QUEUE = "inference"
 SITE_QUEUE = "site"
@@ -17,30 +17,52 @@ HARD_LIMIT_S = SOFT_LIMIT_S + 60
 # A message is handed out again when its worker has been silent for longer than any task may run.
 VISIBILITY_TIMEOUT_S = HARD_LIMIT_S + 60
 
+POSTGRES_SCHEMES = {"postgres", "postgresql", "pgmq"}
+
 
 def libpq_dsn(url: str) -> str:
     """Return a PostgreSQL URL as libpq's `key=value` words.
 
-    The pgmq client drops everything of a URL but host, port, database, user and password,
-    and reads a socket folder only in this form.
+    A socket folder may stand percent-encoded where the host is, or as `?host=`.
 
     Raises:
         ValueError: `url` is not a PostgreSQL URL.
     """
+    return " ".join(f"{key}={_quoted(value)}" for key, value in _words(url).items())
+
+
+def pgmq_dsn(url: str) -> str:
+    """Return a PostgreSQL URL in the words that the pgmq client connects rightly with.
+
+    The client reads five words, drops all others, and writes what it has read without
+    quotes. So every value is quoted once more, and the words it would drop (`sslmode` and
+    the like) travel behind the password, which it writes last.
+
+    Raises:
+        ValueError: `url` is not a PostgreSQL URL.
+    """
+    words = _words(url)
+    five = {key: _quoted(words.pop(key)) for key in ("host", "port", "dbname", "user", "password")}
+    five["password"] += "".join(f" {key}={_quoted(value)}" for key, value in words.items())
+    return " ".join(f"{key}={_quoted(value)}" for key, value in five.items())
+
+
+def _words(url: str) -> dict[str, str]:
     parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql", "pgmq"} or not parts.path.strip("/"):
+    if parts.scheme not in POSTGRES_SCHEMES or not parts.path.strip("/"):
         raise ValueError(f"not a PostgreSQL address: {parts.scheme}://{parts.hostname or ''}...")
-    words = {
-        # urlsplit lowers the host's case, which a socket folder's name does not survive.
-        "host": unquote(parts.netloc.rpartition("@")[2].rpartition(":")[0])
-        if parts.port
-        else unquote(parts.netloc.rpartition("@")[2].rstrip(":")),
+    # Not parts.hostname: it loses the case of letters, and a folder's name needs it.
+    host = parts.netloc.rpartition("@")[2]
+    if parts.port is not None:
+        host = host.rpartition(":")[0]
+    return {
+        "host": unquote(host.rstrip(":").strip("[]")),
         "port": str(parts.port or 5432),
         "dbname": unquote(parts.path.lstrip("/")),
-        "user": unquote(parts.username or "postgres"),
-        "password": unquote(parts.password or "unused"),
+        "user": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        **dict(parse_qsl(parts.query)),
     }
-    return " ".join(f"{key}={_quoted(value)}" for key, value in words.items())
 
 
 def _quoted(value: str) -> str:
@@ -52,9 +74,41 @@ def queue_database(environment: Mapping[str, str]) -> str | None:
     url = environment.get("BROKER_URL") or "pgmq://"
     if url == "pgmq://":
         return environment["DATABASE_URL"]
-    if urlsplit(url).scheme in {"postgres", "postgresql", "pgmq"}:
-        return url
-    return None
+    return url if urlsplit(url).scheme in POSTGRES_SCHEMES else None
+
+
+def install_queues(connection: Any) -> None:
+    """Create what pgmq needs in a database, and both queues; what exists is left alone.
+
+    Parameters
+    ----------
+    connection : psycopg.Connection
+        To the database of `queue_database`, not in autocommit mode. It is committed.
+    """
+    import pgmq  # brings a connection pool along: only for whoever sets up a database
+
+    with connection.transaction():
+        # The script cannot run twice, so nobody else may be between the question and the answer.
+        connection.execute("select pg_advisory_xact_lock(hashtext('reread queues'))")
+        if connection.execute("select to_regclass('pgmq.meta')").fetchone()[0] is None:
+            pgmq.install_pgmq_from_sql(conn=connection)
+        for queue in (INFERENCE_QUEUE, SITE_QUEUE):
+            connection.execute("select pgmq.create(%s)", [queue])
+
+
+def hand_out_again(connection: Any, queue: str) -> int:
+    """Make the messages visible that a dead worker has taken; return how many.
+
+    Only for the supervisor of a queue's single worker, which knows that it is dead: a
+    message whose worker is alive would be worked on twice.
+    """
+    if queue not in (INFERENCE_QUEUE, SITE_QUEUE):
+        raise ValueError(f"there is no queue {queue}")
+    taken: int = connection.execute(
+        f"update pgmq.q_{queue} set vt = clock_timestamp() "  # noqa: S608 - one of two names
+        "where vt > clock_timestamp() and read_ct > 0"
+    ).rowcount
+    return taken
 
 
 def celery_settings(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -71,7 +125,7 @@ def celery_settings(environment: Mapping[str, str]) -> dict[str, Any]:
     if database is not None:
         url = "pgmq://"
         transport: dict[str, Any] = {
-            "conn_string": libpq_dsn(database),
+            "conn_string": pgmq_dsn(database),
             "init_extension": False,
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
             "wait_time_seconds": 0,
