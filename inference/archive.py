@@ -1,0 +1,245 @@
+"""A CT series, from DICOMweb or from a folder, as a volume with its place in the patient."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import requests
+from dicomweb_client import DICOMwebClient
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from requests.adapters import HTTPAdapter
+
+from inference.errors import ArchiveUnavailable, PredictionImpossible
+
+AIR_HU = -1000
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 60
+# Positions are written with a few decimals; a missing slice is off by a whole spacing.
+SPACING_TOLERANCE = 0.05
+SPACING_TOLERANCE_MM = 0.05
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A CT series in Hounsfield units.
+
+    Attributes
+    ----------
+    hu : int16, shape (slices, rows, columns)
+        Nothing is below air: what scanners write outside the field of view is no tissue.
+    lps_from_index : float64, shape (4, 4)
+        Homogeneous; takes (column, row, slice, 1) to LPS millimetres. Its third column is
+        the step between slices, so a tilted gantry is a shear and needs no special case.
+    """
+
+    hu: NDArray[np.int16]
+    lps_from_index: NDArray[np.float64]
+    study_uid: str
+    series_uid: str
+    frame_of_reference_uid: str
+
+    def index_of(self, point_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the fractional (column, row, slice) of a point in LPS millimetres."""
+        index: NDArray[np.float64] = np.linalg.solve(self.lps_from_index, [*point_mm, 1.0])[:3]
+        return index
+
+    def holds(self, point_mm: NDArray[np.float64]) -> bool:
+        """Say whether the point lies within half a voxel of a voxel's centre."""
+        index = self.index_of(point_mm)
+        return bool(np.all(index >= -0.5) and np.all(index <= np.array(self.hu.shape[::-1]) - 0.5))
+
+
+def unreadable(detail: str) -> PredictionImpossible:
+    return PredictionImpossible("series_unreadable", detail)
+
+
+def read_folder(folder: Path, series_uid: str | None = None) -> Volume:
+    """Read the one CT series in `folder`, or the one with `series_uid`.
+
+    Files that are not DICOM are passed over.
+
+    Raises:
+        PredictionImpossible: there is no such series, or it cannot be read.
+    """
+    slices = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            try:
+                dataset = pydicom.dcmread(path)
+            except InvalidDicomError:
+                continue
+            if series_uid is None or dataset.get("SeriesInstanceUID") == series_uid:
+                slices.append(dataset)
+    return volume_from_slices(slices)
+
+
+class DicomWebArchive:
+    """Reads series from a DICOMweb server; keeps the last one decoded.
+
+    The nodules of a case are predicted one after the other, so that one series kept is
+    one fetch a case.
+    """
+
+    def __init__(self, url: str, token: str | None) -> None:
+        session = requests.Session()
+        session.mount("http://", _PatientAdapter())
+        session.mount("https://", _PatientAdapter())
+        # Pixels hardly compress by gzip, and Orthanc takes 20 times longer when offered it.
+        session.headers["Accept-Encoding"] = "identity"
+        if token:
+            session.headers["Authorization"] = f"Bearer {token}"
+        self._client = DICOMwebClient(url, session=session)
+        self._client.set_http_retry_params(retry=False)  # Celery repeats, with longer waits
+        self._url = url
+        self.read_series = functools.lru_cache(maxsize=1)(self._read_series)
+
+    def _read_series(self, study_uid: str, series_uid: str) -> Volume:
+        """Fetch and decode a series.
+
+        Raises:
+            ArchiveUnavailable: no answer, or an answer that says to try later.
+            PredictionImpossible: the archive lacks the series, refuses it, or what it
+                sends cannot be read.
+        """
+        try:
+            slices = self._client.retrieve_series(
+                study_uid, series_uid, media_types=(("application/dicom", "*"),)
+            )
+        except requests.HTTPError as error:
+            raise self._refusal(error, series_uid) from error
+        except requests.RequestException as error:
+            raise ArchiveUnavailable(
+                f"The image archive at {self._url} does not answer."
+            ) from error
+        except (InvalidDicomError, ValueError, EOFError) as error:
+            raise unreadable(
+                f"What the image archive sent for series {series_uid} is not DICOM."
+            ) from error
+        return volume_from_slices(slices)
+
+    def _refusal(self, error: requests.HTTPError, series_uid: str) -> Exception:
+        status = error.response.status_code if error.response is not None else 500
+        if status in {401, 403}:
+            return PredictionImpossible(
+                "archive_refused",
+                f"The image archive at {self._url} refused the worker (HTTP {status}): set "
+                "SERVICE_TOKEN to the token the site knows.",
+            )
+        if status == 404:
+            return PredictionImpossible(
+                "series_not_found", f"The image archive has no series {series_uid}."
+            )
+        if status in {408, 425, 429} or status >= 500:
+            return ArchiveUnavailable(f"The image archive at {self._url} answered {status}.")
+        return unreadable(f"The image archive answered {status} for series {series_uid}.")
+
+
+class _PatientAdapter(HTTPAdapter):
+    """Gives every request a time limit; without one, requests waits for ever."""
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        kwargs["timeout"] = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+        return super().send(request, *args, **kwargs)
+
+
+def volume_from_slices(slices: Iterable[Dataset]) -> Volume:
+    """Order, decode and stack the instances of one CT series.
+
+    Positions come from ImagePositionPatient alone: SliceThickness says how thick a slice
+    is, not how far the next one.
+
+    Raises:
+        PredictionImpossible: `series_unreadable`; the detail says why.
+    """
+    instances = list(slices)
+    _check_one_ct_series(instances)
+    first = instances[0]
+    row, column = np.array(first.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
+    normal = np.cross(row, column)
+    instances.sort(key=lambda one: float(np.dot(normal, one.ImagePositionPatient)))
+    positions = np.array([one.ImagePositionPatient for one in instances], dtype=np.float64)
+    step = _even_step(positions, normal)
+
+    row_spacing, column_spacing = (float(value) for value in first.PixelSpacing)
+    lps_from_index = np.eye(4)
+    lps_from_index[:3, 0] = row * column_spacing
+    lps_from_index[:3, 1] = column * row_spacing
+    lps_from_index[:3, 2] = step
+    lps_from_index[:3, 3] = positions[0]
+
+    hu = np.empty((len(instances), int(first.Rows), int(first.Columns)), dtype=np.int16)
+    for target, one in zip(hu, instances, strict=True):
+        target[:] = _hounsfield(one)
+    return Volume(
+        hu=hu,
+        lps_from_index=lps_from_index,
+        study_uid=str(first.get("StudyInstanceUID", "")),
+        series_uid=str(first.get("SeriesInstanceUID", "")),
+        frame_of_reference_uid=str(first.get("FrameOfReferenceUID", "")),
+    )
+
+
+_NEEDED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")
+
+
+def _check_one_ct_series(instances: list[Dataset]) -> None:
+    if len(instances) < 2:
+        raise unreadable(
+            f"The series has {len(instances)} image(s); a CT volume needs two or more slices."
+        )
+    for one in instances:
+        name = one.get("SOPInstanceUID", "without a UID")
+        if one.get("Modality") != "CT":
+            raise unreadable(f"Image {name} is of modality {one.get('Modality')}, not CT.")
+        if int(one.get("NumberOfFrames") or 1) > 1:
+            raise unreadable(
+                f"Image {name} holds several frames; send CT as one image per slice instead."
+            )
+        for attribute in _NEEDED:
+            if one.get(attribute) in (None, ""):
+                raise unreadable(f"Image {name} lacks {attribute}.")
+    for attribute in ("SeriesInstanceUID", "FrameOfReferenceUID", "Rows", "Columns"):
+        if len({str(one.get(attribute)) for one in instances}) > 1:
+            raise unreadable(f"The images of the series differ in {attribute}.")
+    for attribute in ("ImageOrientationPatient", "PixelSpacing"):
+        values = np.array([one[attribute].value for one in instances], dtype=np.float64)
+        if not np.allclose(values, values[0], atol=1e-4):
+            raise unreadable(f"The images of the series differ in {attribute}.")
+
+
+def _even_step(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the step from slice to slice, (3,) in LPS mm; refuse gaps and duplicates."""
+    gaps = np.diff(positions @ normal)
+    usual = float(np.median(gaps))
+    if gaps.min() < 1e-3:
+        z = positions[int(gaps.argmin()), 2]
+        raise unreadable(f"Two images of the series lie at the same place (z = {z:.1f} mm).")
+    worst = int(np.abs(gaps - usual).argmax())
+    if abs(gaps[worst] - usual) > max(SPACING_TOLERANCE * usual, SPACING_TOLERANCE_MM):
+        raise unreadable(
+            f"Slices are missing or unevenly spaced: {gaps[worst]:.2f} mm at "
+            f"z = {positions[worst, 2]:.1f} mm where {usual:.2f} mm is usual."
+        )
+    step: NDArray[np.float64] = (positions[-1] - positions[0]) / (len(positions) - 1)
+    return step
+
+
+def _hounsfield(one: Dataset) -> NDArray[np.int16]:
+    """Decode one slice, (rows, columns); rescaled once, and nothing below air."""
+    try:
+        stored = one.pixel_array
+    except Exception as error:  # decoders raise errors of all kinds
+        syntax = one.file_meta.TransferSyntaxUID.name
+        raise unreadable(
+            f"The pixels of image {one.get('SOPInstanceUID')} ({syntax}) cannot be decoded."
+        ) from error
+    slope = float(one.get("RescaleSlope", 1))
+    intercept = float(one.get("RescaleIntercept", 0))
+    hu = np.rint(np.clip(stored * slope + intercept, AIR_HU, np.iinfo(np.int16).max))
+    return hu.astype(np.int16)

@@ -1,0 +1,194 @@
+"""A CLIP model behind one small interface; the only importer of open_clip."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, model_validator
+from torch import nn
+
+from inference.errors import ModelUnusable
+from inference.lora import separate_attention
+from inference.torchvision_compat import make_torchvision_importable
+
+make_torchvision_importable()
+
+import open_clip  # noqa: E402  needs torchvision
+
+LOCAL = "local-dir:"
+VOCABULARY_FILE = "vocabulary.json"
+
+
+class BackboneSettings(BaseModel):
+    """Which CLIP model, and where its weights come from.
+
+    `name` is a model of open_clip with `pretrained` a tag of it or a checkpoint's path;
+    or `hf-hub:owner/model`; or `local-dir:folder`, the folder relative to the model card.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    pretrained: str | None = None
+    random_weights: bool = False  # for tests, and for what is about to be trained
+
+    @model_validator(mode="after")
+    def _weights_come_from_somewhere(self) -> "BackboneSettings":
+        from_name = self.name.startswith((LOCAL, "hf-hub:"))
+        if not from_name and not self.pretrained and not self.random_weights:
+            raise ValueError("name `pretrained` weights for this backbone")
+        return self
+
+
+class Backbone(nn.Module):
+    """Image and text towers with a common feature space.
+
+    Attributes
+    ----------
+    image_size : int, pixels along each edge of an input image
+    mean, std : three numbers each, the normalisation of input images
+    features : int, width of the common space
+    grid : (rows, columns) of image tokens
+    """
+
+    def __init__(self, clip: nn.Module, tokenizer: "Tokenizer") -> None:
+        super().__init__()
+        clip.requires_grad_(requires_grad=False)
+        separate_attention(clip)
+        self.clip = clip
+        self.tokenizer = tokenizer
+        visual: Any = clip.visual
+        self.image_size = int(visual.image_size[0])
+        self.mean = tuple(float(value) for value in visual.preprocess_cfg["mean"])
+        self.std = tuple(float(value) for value in visual.preprocess_cfg["std"])
+        with torch.no_grad():
+            self.features = int(self.encode_texts(self.tokenize(["nodule"])).shape[1])
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        visual: Any = self.clip.visual
+        if not hasattr(visual, "grid_size"):
+            raise ModelUnusable("This image tower has no grid of tokens to explain.")
+        rows, columns = visual.grid_size
+        return rows, columns
+
+    def encode_images(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the projected features (n, features) of images (n, 3, size, size)."""
+        clip: Any = self.clip
+        encoded: torch.Tensor = clip.encode_image(images)
+        return encoded
+
+    def encode_texts(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the projected features (n, features) of tokenized texts (n, context)."""
+        clip: Any = self.clip
+        encoded: torch.Tensor = clip.encode_text(tokens)
+        return encoded
+
+    def tokenize(self, texts: list[str]) -> torch.Tensor:
+        """Return token numbers (n, context), int64; longer texts are cut.
+
+        Raises:
+            ModelUnusable: a text has a word the backbone never learned.
+        """
+        return self.tokenizer(texts)
+
+    @contextmanager
+    def last_attention(self) -> Iterator[list[torch.Tensor]]:
+        """Within the block, gather the last image attention of each call of `encode_images`.
+
+        Each is (n, heads, tokens, tokens), a leaf that requires a gradient: a backward pass
+        reaches it and stops there. The class token comes first.
+
+        Raises:
+            ModelUnusable: the image tower is not a transformer of open_clip.
+        """
+        visual: Any = self.clip.visual
+        try:
+            attention = visual.transformer.resblocks[-1].attn
+        except AttributeError as error:
+            raise ModelUnusable("This image tower has no attention to explain.") from error
+        gathered: list[torch.Tensor] = []
+
+        def become_a_leaf(
+            _module: nn.Module, _inputs: Any, probabilities: torch.Tensor
+        ) -> torch.Tensor:
+            leaf = probabilities.detach().requires_grad_()
+            gathered.append(leaf)
+            return leaf
+
+        hook = attention.attn_drop.register_forward_hook(become_a_leaf)
+        attention.fused = False
+        try:
+            yield gathered
+        finally:
+            attention.fused = True
+            hook.remove()
+
+
+class Tokenizer:
+    """open_clip's tokenizer, or the part of it that a small backbone has learned.
+
+    A vocabulary is the ascending list of token numbers kept; the numbers the network sees
+    are their places in it. Order is kept, so the end of text stays the highest.
+    """
+
+    def __init__(self, tokenize: Any, vocabulary: list[int] | None = None) -> None:
+        self._tokenize = tokenize
+        self._vocabulary = None if vocabulary is None else torch.tensor(vocabulary)
+
+    def __call__(self, texts: list[str]) -> torch.Tensor:
+        tokens: torch.Tensor = self._tokenize(texts)
+        if self._vocabulary is None:
+            return tokens
+        places = torch.searchsorted(self._vocabulary, tokens).clamp(max=len(self._vocabulary) - 1)
+        unknown = (self._vocabulary[places] != tokens).any(dim=1)
+        if unknown.any():
+            text = texts[int(unknown.nonzero()[0])]
+            raise ModelUnusable(f'The backbone has not learned every word of "{text}".')
+        return places
+
+
+def full_tokenizer(context: int) -> Any:
+    """Return the tokenizer of OpenAI's CLIP, texts -> (n, context)."""
+    return open_clip.SimpleTokenizer(context_length=context)
+
+
+def new_clip(model_config: dict[str, Any]) -> nn.Module:
+    """Build an open_clip model of this configuration with random weights."""
+    clip: nn.Module = open_clip.CLIP(**model_config)
+    return clip
+
+
+def load_backbone(settings: BackboneSettings, folder: Path) -> Backbone:
+    """Load a backbone; `folder` is what a `local-dir:` is relative to.
+
+    Raises:
+        ModelUnusable: there are no such weights, or they do not fit.
+    """
+    name = settings.name
+    vocabulary = None
+    if name.startswith(LOCAL):
+        local = (folder / name.removeprefix(LOCAL)).resolve()
+        name = f"{LOCAL}{local}"
+        if (local / VOCABULARY_FILE).is_file():
+            vocabulary = json.loads((local / VOCABULARY_FILE).read_text())
+    pretrained = settings.pretrained
+    if pretrained and (folder / pretrained).is_file():
+        pretrained = str(folder / pretrained)
+    try:
+        clip = open_clip.create_model(
+            name,
+            pretrained=None if settings.random_weights else pretrained,
+            load_weights=not settings.random_weights,
+            require_pretrained=not settings.random_weights,
+        )
+        tokenize = open_clip.get_tokenizer(name)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelUnusable(
+            f"The backbone {settings.name} ({settings.pretrained or 'its own weights'}) cannot be "
+            f"loaded: {str(error).strip().splitlines()[0]}"
+        ) from error
+    return Backbone(clip, Tokenizer(tokenize, vocabulary))

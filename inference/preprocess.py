@@ -1,0 +1,234 @@
+"""A volume and a point in the patient -> the nine planes the network sees.
+
+The cube is 100 mm wide at 1 mm, axes (z, y, x) along LPS, and the point lies on the voxel
+(50, 50, 50). Three planes go through it along the axes and six at 45 degrees. Rotations
+turn the cube about its middle, which is half a voxel before the point: the published
+weights were trained so, and `Plane` says where each plane really lies.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from inference.archive import AIR_HU, Volume
+from inference.errors import PredictionImpossible
+
+CUBE = 100  # voxels of 1 mm along each edge
+CENTRE = CUBE // 2  # the voxel that holds the point
+MIDDLE = (CUBE - 1) / 2  # the turning point of rotations, and the middle of every plane
+PLANE_MM = 50
+LOWEST_HU, HIGHEST_HU = AIR_HU, 500
+
+
+class Slicing(NamedTuple):
+    """One of the nine planes, in array axes (0 = z, 1 = y, 2 = x)."""
+
+    name: str
+    turned: tuple[int, int] | None  # the pair of axes turned by 45 degrees, if any
+    fixed: int  # the axis, after turning, along which voxel CENTRE is taken
+
+
+SLICINGS = (
+    Slicing("axial", None, 0),
+    Slicing("coronal", None, 1),
+    Slicing("sagittal", None, 2),
+    Slicing("axial+45y", (0, 2), 0),
+    Slicing("sagittal+45y", (0, 2), 2),
+    Slicing("axial+45x", (0, 1), 0),
+    Slicing("coronal+45x", (0, 1), 1),
+    Slicing("coronal+45z", (1, 2), 1),
+    Slicing("sagittal+45z", (1, 2), 2),
+)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Where a plane lies in the patient; LPS, millimetres, unit vectors.
+
+    `row` points to the next column and `column` to the next row, as in DICOM's
+    ImageOrientationPatient.
+    """
+
+    name: str
+    centre_mm: NDArray[np.float64]
+    row: NDArray[np.float64]
+    column: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NoduleInput:
+    """What a network is given, and what explains it afterwards.
+
+    Attributes
+    ----------
+    planes : float32, shape (9, PLANE_MM, PLANE_MM)
+        HU from -1000 to 500 as 0 to 1, one pixel a millimetre.
+    places : nine `Plane`
+    parenchyma : float
+        The lung around the nodule, on the scale of `planes`.
+    """
+
+    planes: NDArray[np.float32]
+    places: tuple[Plane, ...]
+    parenchyma: float
+
+
+def nodule_input(volume: Volume, nodule_mm: tuple[float, float, float]) -> NoduleInput:
+    """Prepare the nodule at `nodule_mm` (LPS millimetres).
+
+    Raises:
+        PredictionImpossible: `nodule_outside_volume`.
+    """
+    point = np.array(nodule_mm, dtype=np.float64)
+    if not np.isfinite(point).all() or not volume.holds(point):
+        where = ", ".join(f"{value:.1f}" for value in point)
+        raise PredictionImpossible(
+            "nodule_outside_volume",
+            f"The nodule at ({where}) mm (LPS) lies outside series {volume.series_uid}.",
+        )
+    cube = cube_around(volume, point)
+    return NoduleInput(nine_planes(cube), places_of_planes(point), parenchyma_of(cube))
+
+
+def cube_around(volume: Volume, point_mm: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Resample the 100 mm cube around a point, linearly; outside the volume is air.
+
+    Returns HU, shape (100, 100, 100), axes (z, y, x) along LPS.
+    """
+    offsets = np.arange(CUBE) - CENTRE
+    index_from_lps: NDArray[np.float64] = np.linalg.inv(volume.lps_from_index)
+    start = index_from_lps[:3, :3] @ point_mm + index_from_lps[:3, 3]
+    steps = index_from_lps[:3, :3]  # column j: the change of (column, row, slice) along LPS axis j
+    if np.count_nonzero(np.abs(steps) > 1e-7 * np.abs(steps).max()) == 3:
+        return _cube_along_the_axes(volume.hu, start, steps, offsets)
+    # Array axes are the other way round: (slice, row, column) from (z, y, x).
+    matrix = steps[::-1, ::-1]
+    corner = start[::-1] + matrix @ np.full(3, offsets[0], dtype=np.float64)
+    corners = corner + np.array(list(np.ndindex(2, 2, 2))) * (CUBE - 1) @ matrix.T
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 1, 0, np.array(volume.hu.shape) - 1)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, 1, volume.hu.shape)
+    part = volume.hu[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    cube: NDArray[np.float32] = ndimage.affine_transform(
+        part.astype(np.float32),
+        matrix,
+        offset=corner - low,
+        output_shape=(CUBE,) * 3,
+        order=1,
+        cval=AIR_HU,
+    )
+    return cube
+
+
+def _cube_along_the_axes(
+    hu: NDArray[np.int16],
+    start: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    offsets: NDArray[np.int_],
+) -> NDArray[np.float32]:
+    """The same for a series along the axes of the patient: one axis after the other."""
+    index_axis_of_lps = np.abs(steps).argmax(axis=0)  # of x, y, z: 0 column, 1 row, 2 slice
+    cube: NDArray[np.number] = hu.transpose([2 - int(index_axis_of_lps[lps]) for lps in (2, 1, 0)])
+    inside = []
+    places = []
+    for axis, lps_axis in enumerate((2, 1, 0)):
+        of = int(index_axis_of_lps[lps_axis])
+        at = start[of] + steps[of, lps_axis] * offsets
+        last = cube.shape[axis] - 1
+        inside.append((at >= -1e-6) & (at <= last + 1e-6))
+        at = at.clip(0, last)
+        low, high = int(at.min()), min(int(at.max()) + 1, last)
+        cube = cube[(slice(None),) * axis + (slice(low, high + 1),)]
+        places.append(at - low)
+    for axis, at in enumerate(places):
+        last = cube.shape[axis] - 1
+        below = np.minimum(at.astype(int), max(last - 1, 0))
+        share = (at - below).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        lower = cube.take(below, axis=axis)
+        cube = lower + (cube.take(np.minimum(below + 1, last), axis=axis) - lower) * share
+    for axis, keep in enumerate(inside):
+        if not keep.all():
+            cube[(slice(None),) * axis + (~keep,)] = AIR_HU
+    resampled: NDArray[np.float32] = cube.astype(np.float32, copy=False)
+    return resampled
+
+
+def nine_planes(
+    cube: NDArray[np.floating | np.integer], width: int = PLANE_MM
+) -> NDArray[np.float32]:
+    """Cut the nine planes out of a cube in HU; (9, width, width), from 0 to 1.
+
+    Cubic splines reach beyond the values they pass through, so values are clipped again.
+    """
+    shade = (cube.astype(np.float32).clip(LOWEST_HU, HIGHEST_HU) - LOWEST_HU) / (
+        HIGHEST_HU - LOWEST_HU
+    )
+    coefficients = ndimage.spline_filter(shade, order=3, output=np.float32)
+    planes = np.empty((len(SLICINGS), width, width), dtype=np.float32)
+    offsets = np.arange(width) - (width - 1) / 2
+    for plane, slicing in zip(planes, SLICINGS, strict=True):
+        origin, row, column = _in_the_cube(slicing)
+        points = (
+            origin[:, None, None]
+            + row[:, None, None] * offsets
+            + column[:, None, None] * offsets[:, None]
+        )
+        if slicing.turned is None:
+            z, y, x = np.rint(points).astype(int)
+            plane[:] = shade[z, y, x]
+        else:
+            ndimage.map_coordinates(
+                coefficients, points, output=plane, order=3, mode="nearest", prefilter=False
+            )
+    return planes.clip(0, 1)
+
+
+def _in_the_cube(
+    slicing: Slicing,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the middle of a plane and its row and column directions, as (z, y, x)."""
+    turn = np.eye(3)
+    if slicing.turned is not None:
+        a, b = slicing.turned
+        # As scipy.ndimage.rotate does: from a turned cube's axes to the cube's.
+        turn[[a, a, b, b], [a, b, a, b]] = np.array([1, 1, -1, 1]) * np.sqrt(0.5)
+    down, right = (axis for axis in range(3) if axis != slicing.fixed)
+    origin = np.full(3, MIDDLE) + turn[:, slicing.fixed] * (CENTRE - MIDDLE)
+    return origin, turn[:, right], turn[:, down]
+
+
+def places_of_planes(point_mm: NDArray[np.float64]) -> tuple[Plane, ...]:
+    """Say where the nine planes around a point lie in the patient."""
+    places = []
+    for slicing in SLICINGS:
+        origin, row, column = _in_the_cube(slicing)
+        centre_mm = point_mm + (origin - CENTRE)[::-1]
+        places.append(Plane(slicing.name, centre_mm, row[::-1].copy(), column[::-1].copy()))
+    return tuple(places)
+
+
+def parenchyma_of(cube: NDArray[np.floating | np.integer]) -> float:
+    """Return the median of what looks like aerated lung in a cube, on the 0 to 1 scale."""
+    lung = cube[(cube > -950) & (cube < -700)]
+    hu = float(np.median(lung)) if lung.size > cube.size // 100 else -850.0
+    return (hu - LOWEST_HU) / (HIGHEST_HU - LOWEST_HU)
+
+
+def network_input(
+    planes: torch.Tensor, size: int, mean: tuple[float, ...], std: tuple[float, ...]
+) -> torch.Tensor:
+    """Turn planes (n, h, w) from 0 to 1 into (n, 3, size, size), as the backbone expects."""
+    resized = torch.nn.functional.interpolate(
+        planes[:, None], (size, size), mode="bilinear", align_corners=False
+    )
+    return normalised(resized, mean, std)
+
+
+def normalised(grey: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+    """Turn grey images (n, 1, h, w) from 0 to 1 into three normalised channels."""
+    middle = torch.tensor(mean, device=grey.device)[:, None, None]
+    spread = torch.tensor(std, device=grey.device)[:, None, None]
+    return (grey - middle) / spread

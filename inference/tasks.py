@@ -1,0 +1,102 @@
+"""The one Celery task. Started by `celery -A inference.tasks worker -Q inference`.
+
+Only the child process that does the work imports torch: a parent that has computed
+something with it would hang its children.
+"""
+
+import functools
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from celery import Celery, Task
+from celery.exceptions import SoftTimeLimitExceeded
+
+import broker
+from inference.errors import ArchiveUnavailable, PredictionImpossible
+from inference.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from inference.archive import DicomWebArchive
+    from inference.model import Model
+
+MAX_RETRIES = 5
+FIRST_WAIT_S = 2
+
+logger = logging.getLogger(__name__)
+
+app = Celery("inference")
+app.conf.update(broker.celery_settings(os.environ))
+app.conf.update(
+    task_default_queue=broker.INFERENCE_QUEUE,
+    worker_pool="prefork",
+    worker_pool_start_method="spawn",
+    worker_concurrency=1,
+)
+
+
+@functools.cache
+def _settings() -> Settings:
+    return read_settings(os.environ)
+
+
+@functools.cache
+def _archive() -> "DicomWebArchive":
+    from inference.archive import DicomWebArchive
+
+    url = _settings().dicomweb_url
+    if url is None:
+        raise PredictionImpossible(
+            "not_configured", "The worker does not know the image archive: set DICOMWEB_URL."
+        )
+    return DicomWebArchive(url, _settings().service_token)
+
+
+@functools.cache
+def _model(name: str) -> "Model":
+    import torch
+
+    from inference.model import choose_device, load_model
+
+    torch.set_num_threads(_settings().threads)
+    return load_model(name, _settings().models_dir, choose_device(_settings().device))
+
+
+@app.task(name="inference.predict", bind=True, max_retries=MAX_RETRIES, acks_late=True)
+def predict(
+    self: "Task[Any, Any]",
+    *,
+    model: str,
+    study_uid: str,
+    series_uid: str,
+    frame_of_reference_uid: str,
+    nodule_mm: list[float],
+) -> dict[str, Any]:
+    """Predict one nodule. Nothing is stored here, so running twice is harmless.
+
+    Whatever happens, the site gets a result to show; only an archive that does not answer
+    is asked again, a few times.
+    """
+    try:
+        from inference.predict import predict_nodule
+
+        loaded = _model(model)
+        volume = _archive().read_series(study_uid, series_uid)
+        x, y, z = nodule_mm
+        return predict_nodule(loaded, volume, (x, y, z), frame_of_reference_uid)
+    except PredictionImpossible as error:
+        return failed(error.code, error.detail)
+    except ArchiveUnavailable as error:
+        if self.request.retries >= MAX_RETRIES:
+            return failed("archive_unavailable", f"{error} It was asked {MAX_RETRIES + 1} times.")
+        raise self.retry(countdown=FIRST_WAIT_S * 2**self.request.retries, exc=error) from error
+    except SoftTimeLimitExceeded:
+        return failed("took_too_long", f"No prediction within {broker.SOFT_LIMIT_S} seconds.")
+    except Exception:  # a fault of ours: the trace is for us, the reader's case goes on
+        logger.exception("inference.predict failed for series %s", series_uid)
+        return failed("worker_fault", "The worker failed; its log has the details.")
+
+
+def failed(code: str, detail: str) -> dict[str, Any]:
+    """Return the result of a prediction that cannot be made."""
+    return {"status": "failed", "code": code, "detail": detail}
