@@ -23,6 +23,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+from launcher.children import ends_with_its_parent
 from launcher.problem import LaunchProblem, from_os_error
 
 SUPERUSER = "owner"
@@ -200,7 +201,7 @@ class EmbeddedPostgres:
     def _run_server(self) -> None:
         command = [
             *_as_ordinary_user(),
-            *_ends_with_its_parent(),
+            *ends_with_its_parent("INT"),
             str(binaries() / "postgres"),
             *("-D", str(self.data_dir), "-k", str(self.socket_dir), "-h", ""),
             *("-c", "unix_socket_permissions=0700"),
@@ -271,11 +272,6 @@ def _as_ordinary_user() -> list[str]:
             "or set DATABASE_URL to a PostgreSQL server"
         )
     return namespace
-
-
-def _ends_with_its_parent() -> list[str]:
-    """Return the words that let a command get SIGINT when the thread that started it is gone."""
-    return ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,31 @@
+# Everything is made inside the checkout: .venv, frontend/node_modules, frontend/dist and var.
+.DEFAULT_GOAL := help
+.PHONY: help demo install test check format lock
+PORT ?= 8000
+PYTHON ?= python3
+IN_VENV := .venv/bin/python
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: install ## install and run the demonstration (PORT=8000, DICOM=folder NODULES=file.csv)
+	@exec $(IN_VENV) -m launcher.demo --port "$(PORT)" --dicom "$(DICOM)" --nodules "$(NODULES)"
+
+install: ## install all that the demonstration needs
+	@$(PYTHON) -m launcher.install
+
+test: ## install, and run all tests (TESTS=tests/domain for some)
+	@$(PYTHON) -m launcher.install --dev
+	@$(IN_VENV) -m launcher.checks test $(TESTS)
+
+check: ## install, and run what CI checks: style, types, layers, migrations, front end
+	@$(PYTHON) -m launcher.install --dev
+	@$(IN_VENV) -m launcher.checks check
+
+format: ## put the code into its form
+	@$(PYTHON) -m launcher.install --dev
+	@.venv/bin/ruff check --fix-only --quiet . && .venv/bin/ruff format .
+	@cd frontend && PATH="$(CURDIR)/.venv/bin:$$PATH" npm run --silent format
+
+lock: ## make the Python lock files anew from requirements.txt and requirements-dev.txt
+	@$(PYTHON) -m launcher.lock

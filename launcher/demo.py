@@ -1,0 +1,474 @@
+"""Run the demonstration: `python -m launcher.demo`, which `make demo` calls.
+
+One process that starts the others, restarts what dies, and stops all of it on Ctrl-C:
+PostgreSQL (unless DATABASE_URL names one), the web server, the site's worker and the
+inference worker. What they keep is below `var/`.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import time
+import traceback
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any, NoReturn
+from urllib.parse import urlsplit
+
+import psycopg
+
+import broker
+from launcher.children import Child, ends_with_its_parent
+from launcher.postgres import EmbeddedPostgres
+from launcher.problem import LaunchProblem, from_os_error
+from launcher.secret_files import keep_secrets
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+VAR = Path(os.environ.get("VAR_DIR") or CHECKOUT / "var")
+HOST = "127.0.0.1"
+READY_LIMIT_S = 120.0
+WORKERS_STOP_LIMIT_S = 8.0
+WEB_STOP_LIMIT_S = 5.0
+POLL_S = 2.0
+DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
+
+
+class Stopped(BaseException):
+    """The user asked for the end."""
+
+
+class Demo:
+    """The demonstration of one checkout."""
+
+    def __init__(self, checkout: Path, var: Path, port: int, dicom: str, nodules: str) -> None:
+        self.checkout = checkout
+        self.var = var
+        self.logs = self.var / "log"
+        self.port = port
+        self.address = f"http://{HOST}:{port}"
+        self.dicom, self.nodules = dicom, nodules
+        self.environment = dict(os.environ)
+        self.postgres: EmbeddedPostgres | None = None
+
+    def run(self) -> None:
+        """Run until `Stopped` is raised.
+
+        Raises:
+            LaunchProblem: it cannot run here, or not now.
+        """
+        self._check_arguments()
+        with contextlib.ExitStack() as stack:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(self._only_one())
+            refuse_a_busy_port(self.port)
+            self._set_environment()
+            stack.callback(self._stop_postgres)
+            with _step("database"):
+                self._open_database()
+            with _step("tables"):
+                self._manage("migrate", "--verbosity", "0")
+            self._collect_static()
+            logins = self._create_study()
+            children = self._children()
+            stack.callback(self._stop, children)
+            with _step("web server and workers"):
+                for child in children:
+                    child.start()
+                self._wait_until_ready(children[0])
+            self._greet(logins)
+            self._watch(children)
+
+    def _check_arguments(self) -> None:
+        if bool(self.dicom) != bool(self.nodules):
+            raise LaunchProblem(
+                "your own images need both: `make demo DICOM=folder NODULES=file.csv`"
+            )
+        if self.dicom and not Path(self.dicom).is_dir():
+            raise LaunchProblem(f"DICOM={self.dicom} is not a folder")
+        if self.nodules and not Path(self.nodules).is_file():
+            raise LaunchProblem(f"NODULES={self.nodules} is not a file")
+
+    @contextlib.contextmanager
+    def _only_one(self) -> Iterator[None]:
+        with (self.var / "demo.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise LaunchProblem(
+                    f"it already runs from this folder ({lock.read().strip()}): open that "
+                    "address, or stop it first with Ctrl-C where it runs"
+                ) from None
+            lock.truncate(0)
+            lock.write(f"{self.address}, process {os.getpid()}")
+            lock.flush()
+            yield
+
+    def _set_environment(self) -> None:
+        for name, secret in keep_secrets(self.var / "secrets").items():
+            self.environment.setdefault(name, secret)
+        self.environment.update(
+            ALLOWED_HOSTS=f"{HOST} localhost",
+            DEBUG="",
+            HTTPS="",
+            DICOMWEB_URL=f"{self.address}/dicomweb",
+            VAR_DIR=str(self.var),
+            DJANGO_SETTINGS_MODULE="reader_study.settings",
+            PYTHONUNBUFFERED="1",
+        )
+
+    # database and broker
+
+    def _open_database(self) -> None:
+        url = self.environment.get("DATABASE_URL")
+        if not url:
+            self.postgres = EmbeddedPostgres(
+                self.var / "postgres", self.var / "run", self.logs / "postgresql.log"
+            )
+            self.postgres.start()
+            url = self.postgres.url("reread")
+            self.environment["DATABASE_URL"] = url
+        try:
+            queues = broker.queue_database(self.environment)
+            addresses = {"DATABASE_URL": url, **({"BROKER_URL": queues} if queues else {})}
+            for name, address in addresses.items():
+                with _connected(name, address) as connection:
+                    if address == queues:
+                        broker.install_queues(connection)
+        except ValueError as error:
+            raise LaunchProblem(f"DATABASE_URL or BROKER_URL: {error}") from error
+        if queues is None:
+            _check_broker(self.environment["BROKER_URL"])
+        self._hand_out_again(broker.INFERENCE_QUEUE, broker.SITE_QUEUE)
+
+    def _hand_out_again(self, *queues: str) -> None:
+        """Give unfinished work to the next worker at once, where ours were the only ones."""
+        database = broker.queue_database(self.environment)
+        if self.postgres is None or database != self.environment["DATABASE_URL"]:
+            return
+        with contextlib.suppress(psycopg.Error):  # else it is handed out when its time is over
+            with psycopg.connect(broker.libpq_dsn(database)) as connection:
+                taken = sum(broker.hand_out_again(connection, queue) for queue in queues)
+            if taken:
+                _say(f"  unfinished work handed out again: {taken}")
+
+    def _stop_postgres(self) -> None:
+        if self.postgres is not None:
+            self.postgres.stop()
+
+    # the site
+
+    def _manage(self, *words: str) -> str:
+        """Run a command of manage.py, showing what it says; return its last line."""
+        command = [sys.executable, str(self.checkout / "manage.py"), *words]
+        log = self.logs / "manage.log"
+        last = ""
+        with log.open("a+", encoding="utf-8", errors="replace") as errors:
+            begin = errors.tell()
+            process = subprocess.Popen(
+                [*ends_with_its_parent("TERM"), *command],
+                cwd=self.checkout,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    last = line.strip()
+                    if last and not last.startswith("{"):
+                        _say(f"  {last}")
+                code = process.wait()
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
+            if code:
+                errors.seek(begin)
+                said = errors.read().strip().splitlines() or [f"exit status {code}"]
+                reason = said[-1].removeprefix("CommandError: ")
+                raise LaunchProblem(f"{words[0]} failed: {reason} (more in {log})")
+        return last
+
+    def _collect_static(self) -> None:
+        """Copy and compress the static files, when they are not those of the last time."""
+        sources = [self.checkout / "frontend" / "dist" / ".built-from"]
+        sources += sorted((self.checkout / "reader_study" / "static").rglob("*"))
+        state = "\n".join(f"{path} {path.stat().st_mtime_ns}" for path in sources if path.is_file())
+        stamp = self.var / "static" / ".collected-from"
+        if stamp.exists() and stamp.read_text() == state:
+            return
+        with _step("static files"):
+            self._manage("collectstatic", "--noinput", "--clear", "--verbosity", "0")
+        stamp.write_text(state)
+
+    def _create_study(self) -> list[dict[str, str]]:
+        words = ["--dicom", self.dicom, "--nodules", self.nodules] if self.dicom else []
+        with _step("demonstration study"):
+            answer = self._manage("create_demo", *words)
+        logins: list[dict[str, str]] = json.loads(answer)["logins"]
+        return logins
+
+    def _children(self) -> list[Child]:
+        """Return the web server, then the workers."""
+        run = [sys.executable, "-m"]
+        worker = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+
+        def child(name: str, log: str, *words: str, **options: Any) -> Child:
+            path = self.logs / f"{log}.log"
+            return Child(name, [*run, *words], path, self.environment, **options)
+
+        return [
+            child(
+                "web server",
+                "web",
+                *("gunicorn", "reader_study.wsgi", "--chdir", str(self.checkout)),
+                *("--bind", f"{HOST}:{self.port}", "--worker-class", "gthread"),
+                *("--workers", "2", "--threads", "8", "--graceful-timeout", "3"),
+                "--no-control-socket",
+            ),
+            child(
+                "site worker",
+                "site-worker",
+                *("celery", "--workdir", str(self.checkout), "-A", "reader_study.celery"),
+                *("worker", "-Q", broker.SITE_QUEUE, "--pool", "solo", "-n", "site@%h", *worker),
+                *("--beat", "--schedule", str(self.var / "celerybeat-schedule")),
+                before_restart=lambda: self._hand_out_again(broker.SITE_QUEUE),
+            ),
+            child(
+                "inference worker",
+                "inference-worker",
+                *("celery", "--workdir", str(self.checkout), "-A", "inference.tasks"),
+                *("worker", "-Q", broker.INFERENCE_QUEUE, "-n", "inference@%h", *worker),
+                before_restart=lambda: self._hand_out_again(broker.INFERENCE_QUEUE),
+            ),
+        ]
+
+    def _wait_until_ready(self, web: Child) -> None:
+        give_up_at = time.monotonic() + READY_LIMIT_S
+        while self._health() is None:
+            if web.exit_code is not None or time.monotonic() > give_up_at:
+                why = "stopped" if web.exit_code is not None else "does not answer"
+                raise LaunchProblem(
+                    f"the web server {why}; the end of its log {web.log}:\n{web.last_lines()}"
+                )
+            time.sleep(0.1)
+
+    def _health(self) -> dict[str, Any] | None:
+        """Return what the site says of itself; None while it is not ready."""
+        try:
+            page = f"{self.address}/health/ready"
+            with urllib.request.urlopen(page, timeout=5) as answer:  # noqa: S310 - our own
+                health: dict[str, Any] = json.load(answer)
+                return health
+        except (OSError, ValueError):
+            return None
+
+    def _greet(self, logins: list[dict[str, str]]) -> None:
+        _say(f"\nReread is ready: {self.address}\n")
+        for login in logins:
+            _say(f"  {login['role']:<14} {login['username']:<18} {login['password']}")
+        _say("\nCtrl-C stops it; what was recorded is kept.\n")
+
+    def _watch(self, children: list[Child]) -> NoReturn:
+        line = StatusLine(sys.stdout)
+        next_look = 0.0
+        while True:
+            if self.postgres is not None and not self.postgres.running:
+                line.say("PostgreSQL stopped and starts again")
+                self.postgres.stop()
+                self.postgres.start()
+            for child in children:
+                child.keep_running(line.say)
+            if time.monotonic() >= next_look:
+                next_look = time.monotonic() + POLL_S
+                predictions = (self._health() or {}).get("predictions")
+                if predictions:
+                    line.show(f"AI predictions: {predictions['done']} of {predictions['total']}")
+            time.sleep(0.2)
+
+    def _stop(self, children: list[Child]) -> None:
+        """Stop the workers, which still need the web server, and then the web server."""
+        web, *workers = children
+        for group, limit_s in ((workers, WORKERS_STOP_LIMIT_S), ([web], WEB_STOP_LIMIT_S)):
+            for child in group:
+                child.ask_to_stop()
+            give_up_at = time.monotonic() + limit_s
+            for child in group:
+                child.wait_until(give_up_at)
+
+
+class StatusLine:
+    """A line that is written over on a terminal, and written when it changes elsewhere."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._terminal = stream.isatty()
+        self._shown = ""
+
+    def show(self, text: str) -> None:
+        if text != self._shown:
+            self._stream.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
+            self._stream.flush()
+            self._shown = text
+
+    def say(self, text: str) -> None:
+        """Print a line that stays, above the one that changes."""
+        self._stream.write(f"\r\x1b[K{text}\n" if self._terminal else f"{text}\n")
+        self._stream.flush()
+        self._shown = ""
+
+
+def refuse_a_busy_port(port: int) -> None:
+    """Raise LaunchProblem when nobody could listen on `port`, and name one that is free."""
+    if _is_free(port):
+        return
+    free = next((other for other in range(port + 1, min(port + 100, 65536)) if _is_free(other)), 0)
+    raise LaunchProblem(
+        f"port {port} of {HOST} is in use by another program: choose another one, "
+        f"as in `make demo PORT={free or 'number'}`"
+    )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((HOST, port))
+        except PermissionError:
+            raise LaunchProblem(
+                f"port {port} is reserved for root: choose one above 1023, as in "
+                "`make demo PORT=8000`"
+            ) from None
+        except OSError:
+            return False
+    return True
+
+
+@contextlib.contextmanager
+def _connected(name: str, address: str) -> Iterator[psycopg.Connection]:
+    try:
+        connection = psycopg.connect(broker.libpq_dsn(address), connect_timeout=10)
+    except psycopg.Error as error:
+        said = " ".join(str(error).split())
+        raise LaunchProblem(f"the PostgreSQL of {name} does not let us in: {said}") from error
+    with connection:
+        try:
+            yield connection
+        except psycopg.Error as error:
+            said = " ".join(str(error).split())
+            raise LaunchProblem(f"the PostgreSQL of {name} refused: {said}") from error
+
+
+def _check_broker(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS:
+        raise LaunchProblem(
+            f"BROKER_URL starts with {parts.scheme}://, and pgmq://, postgres://, redis:// and "
+            "amqp:// are known"
+        )
+    place = (parts.hostname or "localhost", parts.port or DEFAULT_PORTS[parts.scheme])
+    try:
+        socket.create_connection(place, timeout=5).close()
+    except OSError as error:
+        raise LaunchProblem(
+            f"the broker of BROKER_URL does not answer at {place[0]}:{place[1]} "
+            f"({error.strerror or error}): start it, or unset BROKER_URL to use PostgreSQL"
+        ) from error
+
+
+@contextlib.contextmanager
+def _step(name: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    _say(f"  {name}: {time.monotonic() - began:.1f} s")
+
+
+def _say(line: str) -> None:
+    with contextlib.suppress(OSError):  # a terminal that was closed
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _terminal_of_its_own() -> Iterator[None]:
+    """Let Ctrl-C reach this process and not `make`, which would call it an error."""
+    if not sys.stdin.isatty() or os.getpgrp() == os.getpid():
+        yield
+        return
+    before = os.getpgrp()
+    # Giving the terminal away stops whoever does it from the background, unless ignored;
+    # and a stopped launcher could not be woken by a shell that sees `make` only.
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+    terminal = sys.stdin.fileno()
+    try:
+        os.setpgid(0, 0)
+        os.tcsetpgrp(terminal, os.getpgrp())
+    except (OSError, termios.error):
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.tcsetpgrp(terminal, before)
+
+
+def _stop_on(sign: int, _frame: FrameType | None) -> NoReturn:
+    # A second Ctrl-C does not disturb the stopping, which has its own time limits.
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    _say("\nStopping ...")
+    raise Stopped(sign)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m launcher.demo", description="Run the demo.")
+    parser.add_argument("--port", default="8000")
+    parser.add_argument("--dicom", default="", help="a folder with your own CT series")
+    parser.add_argument("--nodules", default="", help="a CSV file with their nodules")
+    chosen = parser.parse_args(words)
+    for sign in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, _stop_on)
+    try:
+        if not chosen.port.isdecimal() or not 0 < int(chosen.port) < 65536:
+            raise LaunchProblem(f"PORT={chosen.port} is not a port: take a number up to 65535")
+        with _terminal_of_its_own():
+            Demo(CHECKOUT, VAR, int(chosen.port), chosen.dicom, chosen.nodules).run()
+    except Stopped:
+        _say("Stopped.")
+        return 0
+    except LaunchProblem as problem:
+        return _failed(str(problem))
+    except OSError as error:
+        where = Path(error.filename) if error.filename else VAR
+        return _failed(str(from_os_error(error, "the start", where)))
+    except Exception:  # noqa: BLE001 - the user gets a line, the trace goes where it is looked for
+        log = VAR / "log" / "demo.log"
+        log.write_text(traceback.format_exc())
+        return _failed(f"there is a fault in the launcher; {log} has the details")
+    return 0
+
+
+def _failed(reason: str) -> int:
+    sys.stderr.write(f"Reread did not start: {reason}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
