@@ -1,0 +1,85 @@
+import type { Ai, AnsweringStage, Answers, Problem, Reading, RoomEvent } from './types'
+
+/** The server understood the request and will not do it; `code` is stable, `message` is for people. */
+export class Refusal extends Error {
+  constructor(
+    readonly code: string,
+    detail: string,
+    readonly problems: Problem[] = [],
+  ) {
+    super(detail)
+  }
+}
+
+/** No answer came, or none that could be understood; the same request may be sent again. */
+export class Unreachable extends Error {}
+
+export interface Api {
+  reading(): Promise<Reading>
+  open(): Promise<Reading>
+  saveDraft(
+    draft: { stage: AnsweringStage; version: number; answers: Answers },
+    leaving?: boolean,
+  ): Promise<{ version: number; saved_at: string }>
+  lock(answers: Answers): Promise<Reading>
+  submit(answers: Answers): Promise<Reading>
+  ai(): Promise<Ai>
+  sendEvents(events: RoomEvent[], leaving?: boolean): Promise<unknown>
+}
+
+/** Speak for one reading; a session that ended is a `Refusal` with the code `not_authenticated`. */
+export function connect(readingId: number): Api {
+  const at = (step: string) => `/api/readings/${readingId}${step}`
+  return {
+    reading: () => request('GET', at('')),
+    open: () => request('POST', at('/open'), {}),
+    saveDraft: (draft, leaving) => request('PUT', at('/draft'), draft, leaving),
+    lock: answers => request('POST', at('/lock'), { answers }),
+    submit: answers => request('POST', at('/submit'), { answers }),
+    ai: () => request('GET', at('/ai')),
+    sendEvents: (events, leaving) => request('POST', at('/events'), { events }, leaving),
+  }
+}
+
+async function request<T>(
+  method: string,
+  address: string,
+  body?: unknown,
+  keepalive = false,
+): Promise<T> {
+  let response: Response
+  try {
+    response = await fetch(address, {
+      method,
+      keepalive,
+      credentials: 'same-origin',
+      headers: {
+        Accept: 'application/json',
+        ...(body === undefined
+          ? {}
+          : { 'Content-Type': 'application/json', 'X-CSRFToken': csrfToken() }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  } catch {
+    throw new Unreachable('no connection')
+  }
+  const answer = await response.json().catch(() => null)
+  if (response.ok && answer !== null) return answer as T
+  if (response.ok || response.status >= 500) throw new Unreachable('the server has a problem')
+  throw new Refusal(
+    refusalCode(response.status, answer?.code),
+    answer?.detail ?? `The server refused (${response.status}).`,
+    answer?.problems ?? [],
+  )
+}
+
+function refusalCode(status: number, code: unknown): string {
+  if (code === 'session_expired' || status === 401) return 'not_authenticated'
+  return typeof code === 'string' ? code : `http_${status}`
+}
+
+/** Read at each request: signing in again in another tab changes the token. */
+function csrfToken(): string {
+  return /(?:^|; )csrftoken=([^;]+)/.exec(document.cookie)?.[1] ?? ''
+}

@@ -1,0 +1,673 @@
+import {
+  cache,
+  init as initCore,
+  Enums,
+  eventTarget,
+  getRenderingCapabilities,
+  imageLoader,
+  RenderingEngine,
+  type StreamingImageVolume,
+  setVolumesForViewports,
+  type Types,
+  volumeLoader,
+} from '@cornerstonejs/core'
+import { init as initLoader } from '@cornerstonejs/dicom-image-loader'
+import { utilities as metadataUtilities } from '@cornerstonejs/metadata'
+import type { Nodule, PatientPoint, Saliency, Series } from '../api/types'
+import { add, cross, dot, edgeLetters, meetingLine, subtract, type View } from './geometry'
+import { type Drag, readGestures } from './gestures'
+import { Labels } from './labels'
+import { MarkerLayer } from './markers'
+import { SaliencyLayer } from './saliency'
+import {
+  ImagesUnavailable,
+  type Layout,
+  type PaneState,
+  PLANES,
+  type Plane,
+  type Viewer,
+  type ViewerEvent,
+  type ViewerState,
+  ViewerUnavailable,
+  WINDOW_PRESETS,
+  type Window,
+} from './viewer'
+
+const REQUESTS_AT_A_TIME = 6
+const ATTEMPTS_PER_IMAGE = 4
+const REDRAW_WHILE_LOADING_MS = 400
+/** Half the height of a pane, in millimetres, after a jump to a nodule. */
+const CLOSE_UP_MM = 60
+const STARTING_WINDOW: Window = { centre: -600, width: 1500 }
+
+/** Slices are counted from the head, from the right and from the front. */
+const FIRST_TO_LAST: Record<Plane, PatientPoint> = {
+  axial: [0, 0, -1],
+  sagittal: [1, 0, 0],
+  coronal: [0, 1, 0],
+}
+
+const ORIENTATION: Record<Plane, Enums.OrientationAxis> = {
+  axial: Enums.OrientationAxis.AXIAL,
+  sagittal: Enums.OrientationAxis.SAGITTAL,
+  coronal: Enums.OrientationAxis.CORONAL,
+}
+
+let initialised = false
+
+/**
+ * Build a viewer inside `container`.
+ *
+ * @throws ViewerUnavailable when the browser has no WebGL2.
+ */
+export function createViewer(container: HTMLElement): Viewer {
+  if (!getRenderingCapabilities().webgl2) {
+    throw new ViewerUnavailable(
+      'This browser cannot show the images: WebGL2 is missing. Use a current Chrome, Edge or Firefox with graphics acceleration switched on.',
+    )
+  }
+  if (!initialised) {
+    // One context is enough: every pane draws the same volume, and its texture is then kept once.
+    initCore({ rendering: { webGlContextCount: 1 }, debug: {} })
+    initLoader({ maxWebWorkers: Math.min(4, Math.max(2, (navigator.hardwareConcurrency || 4) / 2)) })
+    initialised = true
+  }
+  return new CornerstoneViewer(container)
+}
+
+/** One plane on screen: Cornerstone's canvas with our layers above it. */
+interface Pane {
+  plane: Plane
+  element: HTMLDivElement
+  canvas: HTMLDivElement
+  markers: MarkerLayer
+  saliency: SaliencyLayer
+  labels: Labels
+  fitted_mm: number
+}
+
+/** The slices of a volume along one plane's normal. */
+interface Slices {
+  first: PatientPoint
+  /** Unit vector from the first slice to the last. */
+  direction: PatientPoint
+  spacing_mm: number
+  total: number
+}
+
+class CornerstoneViewer implements Viewer {
+  readonly #engine = new RenderingEngine('reading')
+  readonly #panes: Record<Plane, Pane>
+  readonly #listeners = new Set<(event: ViewerEvent) => void>()
+  readonly #resizing: ResizeObserver
+  #volume: StreamingImageVolume | null = null
+  #slices: Record<Plane, Slices> | null = null
+  #arrived = new Set<number>()
+  #failed = new Set<number>()
+  #layout: Layout = 'mpr'
+  #active: Plane = 'axial'
+  #window: Window = STARTING_WINDOW
+  #inverted = false
+  #nodules: Nodule[] = []
+  #selected: number | null = null
+  #markersShown = true
+  #crosshair = false
+  #saliency: Saliency | null = null
+  #saliencyOpacity = 0.45
+  #lastRedraw = 0
+  #redrawing: ReturnType<typeof setTimeout> | undefined
+  #closed = false
+
+  constructor(readonly container: HTMLElement) {
+    const build = (plane: Plane) => this.#buildPane(plane)
+    this.#panes = { axial: build('axial'), sagittal: build('sagittal'), coronal: build('coronal') }
+    container.classList.add('viewer')
+    container.replaceChildren(...PLANES.map(plane => this.#panes[plane].element))
+    this.arrange(this.#layout)
+    this.#activate('axial')
+    this.#engine.setViewports(
+      PLANES.map(plane => ({
+        viewportId: plane,
+        type: Enums.ViewportType.ORTHOGRAPHIC,
+        element: this.#panes[plane].canvas,
+        defaultOptions: { orientation: ORIENTATION[plane], background: [0, 0, 0] },
+      })),
+    )
+    for (const plane of PLANES) {
+      const { canvas } = this.#panes[plane]
+      canvas.removeAttribute('tabindex') // the pane around it takes the focus
+      const draw = () => this.#drawLayers(plane)
+      canvas.addEventListener(Enums.Events.IMAGE_RENDERED, draw)
+      canvas.addEventListener(Enums.Events.CAMERA_MODIFIED, draw)
+    }
+    eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, this.#contextLost)
+    this.#resizing = new ResizeObserver(() => {
+      if (!this.#closed) this.#engine.resize(true, true)
+    })
+    this.#resizing.observe(container)
+  }
+
+  async show(series: Series, start: PatientPoint | null): Promise<void> {
+    const imageIds = await this.#readMetadata(series)
+    const volume = (await volumeLoader.createAndCacheVolume(
+      `cornerstoneStreamingImageVolume:${series.series_uid}`,
+      { imageIds },
+    )) as StreamingImageVolume
+    this.#volume = volume
+    // Loading is ours: nearest to the reader first, failed images again, redrawn when it matters.
+    const loading = volume as unknown as { autoRenderOnLoad: boolean; totalNumFrames: number }
+    loading.autoRenderOnLoad = false
+    loading.totalNumFrames = volume.imageIds.length
+    this.#slices = measureSlices(volume)
+    await setVolumesForViewports(this.#engine, [{ volumeId: volume.volumeId }], [...PLANES])
+    for (const plane of PLANES) this.#panes[plane].fitted_mm = this.#camera(plane).parallelScale
+    this.#applyWindow()
+    this.#putAll(start ?? this.#middle())
+
+    this.#tell({ kind: 'progress', loaded: 0, total: volume.imageIds.length, failed: 0 })
+    await new Promise<void>((resolve, reject) => {
+      this.#load(volume, resolve).catch(reject)
+    })
+  }
+
+  arrange(layout: Layout): void {
+    this.#layout = layout
+    this.container.dataset.layout = layout
+    // Hidden panes keep their size beneath the axial one, so that switching costs nothing.
+    for (const plane of PLANES) {
+      const hidden = layout === 'axial' && plane !== 'axial'
+      this.#panes[plane].element.inert = hidden
+      this.#panes[plane].element.setAttribute('aria-hidden', String(hidden))
+    }
+    if (layout === 'axial') this.#activate('axial')
+    this.#drawAllLayers()
+    this.#tell({ kind: 'layout', layout })
+  }
+
+  goTo(point: PatientPoint, diameter_mm: number | null = null): void {
+    const close = Math.max(CLOSE_UP_MM, 3 * (diameter_mm ?? 0))
+    for (const plane of PLANES) {
+      const parallelScale = Math.min(this.#camera(plane).parallelScale, close)
+      this.#put(plane, point, { parallelScale })
+    }
+  }
+
+  scroll(slices: number): void {
+    this.#scroll(this.#active, slices)
+  }
+
+  scrollToEnd(end: 'first' | 'last'): void {
+    const { total } = this.#slices?.[this.#active] ?? { total: 0 }
+    this.scroll(end === 'first' ? -total : total)
+  }
+
+  setWindow({ centre, width }: Window): void {
+    this.#window = { centre, width: Math.max(1, width) }
+    this.#applyWindow()
+  }
+
+  invert(): void {
+    this.#inverted = !this.#inverted
+    this.#applyWindow()
+  }
+
+  zoom(factor: number): void {
+    this.#zoom(this.#active, factor)
+  }
+
+  reset(): void {
+    this.#window = WINDOW_PRESETS[0] ?? STARTING_WINDOW
+    this.#inverted = false
+    for (const plane of PLANES) {
+      this.#viewport(plane).resetCamera()
+      this.#put(plane, this.#middle())
+    }
+    this.#applyWindow()
+  }
+
+  mark(nodules: Nodule[], selected: number | null): void {
+    this.#nodules = nodules
+    this.#selected = selected
+    this.#drawAllLayers()
+  }
+
+  showMarkers(shown: boolean): void {
+    this.#markersShown = shown
+    this.#drawAllLayers()
+  }
+
+  showSaliency(saliency: Saliency | null): void {
+    this.#saliency = saliency
+    this.#drawAllLayers()
+  }
+
+  setSaliencyOpacity(opacity: number): void {
+    this.#saliencyOpacity = opacity
+    this.#drawAllLayers()
+  }
+
+  useCrosshair(on: boolean): void {
+    this.#crosshair = on
+    this.container.dataset.tool = on ? 'crosshair' : 'window'
+    this.#tell({ kind: 'crosshair', on })
+  }
+
+  focus(): void {
+    this.#panes[this.#active].element.focus({ preventScroll: true })
+  }
+
+  listen(listener: (event: ViewerEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  state(): ViewerState {
+    const pane = (plane: Plane): PaneState => {
+      const { element, markers, saliency } = this.#panes[plane]
+      const { x, y, width, height } = element.getBoundingClientRect()
+      const view = this.#view(plane)
+      return {
+        ...this.#place(plane),
+        mm_per_pixel: view.mm_per_pixel,
+        letters: edgeLetters(view),
+        markers: [...markers.drawn],
+        saliency: saliency.drawn,
+        rect: { x, y, width, height },
+      }
+    }
+    return {
+      loaded: this.#arrived.size,
+      total: this.#volume?.imageIds.length ?? 0,
+      failed: this.#failed.size,
+      layout: this.#layout,
+      active: this.#active,
+      window: { ...this.#window },
+      inverted: this.#inverted,
+      markers_shown: this.#markersShown,
+      crosshair: this.#crosshair,
+      saliency_opacity: this.#saliencyOpacity,
+      software_rendering: getRenderingCapabilities().softwareRasterizer,
+      panes: { axial: pane('axial'), sagittal: pane('sagittal'), coronal: pane('coronal') },
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#redrawing)
+    this.#resizing.disconnect()
+    eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, this.#contextLost)
+    this.#listeners.clear()
+    this.#engine.destroy()
+    cache.purgeCache()
+  }
+
+  // Loading
+
+  async #readMetadata(series: Series): Promise<string[]> {
+    const at = `${series.dicomweb}/studies/${series.study_uid}/series/${series.series_uid}`
+    const instances = await fetch(`${at}/metadata`, {
+      credentials: 'same-origin',
+      headers: { Accept: 'application/dicom+json' },
+    })
+      .then(response => (response.ok ? response.json() : null))
+      .catch(() => null)
+    if (!Array.isArray(instances) || instances.length === 0) {
+      throw new ImagesUnavailable('The images could not be reached. Check the connection.')
+    }
+    return Promise.all(
+      instances.map(async (instance: Record<string, { Value?: string[] }>) => {
+        const uid = instance['00080018']?.Value?.[0]
+        const address = new URL(`${at}/instances/${uid}/frames/1`, document.baseURI)
+        const imageId = `wadors:${address}`
+        await metadataUtilities.addDicomWebInstance(imageId, instance)
+        return imageId
+      }),
+    )
+  }
+
+  /** Load every image, the one nearest to the axial slice on screen first. */
+  async #load(volume: StreamingImageVolume, firstImageShown: () => void): Promise<void> {
+    const waiting = new Map(volume.imageIds.map((imageId, index) => [index, imageId]))
+    const attempts = new Map<number, number>()
+    let shown = false
+
+    const next = (): [number, string] | undefined => {
+      const here = this.#imageOnScreen()
+      return [...waiting].sort((a, b) => Math.abs(a[0] - here) - Math.abs(b[0] - here))[0]
+    }
+    const loadOne = async (index: number, imageId: string): Promise<void> => {
+      try {
+        const options = { ...volume.getLoaderImageOptions(imageId), priority: 0 }
+        const image = await imageLoader.loadAndCacheImage(imageId, options)
+        if (this.#closed) return
+        volume.successCallback(imageId, image)
+        this.#arrived.add(index)
+        this.#failed.delete(index)
+      } catch {
+        const attempt = (attempts.get(index) ?? 0) + 1
+        attempts.set(index, attempt)
+        this.#failed.add(index)
+        if (attempt < ATTEMPTS_PER_IMAGE) {
+          waiting.set(index, imageId)
+          await new Promise(resolve => setTimeout(resolve, 500 * 2 ** attempt))
+        }
+      }
+      if (this.#closed) return
+      const { size: loaded } = this.#arrived
+      const [total, failed] = [volume.imageIds.length, this.#failed.size]
+      this.#redraw(Math.abs(index - this.#imageOnScreen()) <= 1)
+      this.#tell({ kind: 'progress', loaded, total, failed })
+      if (!shown && this.#arrived.has(this.#imageOnScreen())) {
+        shown = true
+        requestAnimationFrame(() => {
+          this.#tell({ kind: 'first_image', plane: 'axial', index: this.#place('axial').index })
+          firstImageShown()
+        })
+      }
+    }
+    const worker = async (): Promise<void> => {
+      for (let job = next(); job !== undefined && !this.#closed; job = next()) {
+        waiting.delete(job[0])
+        await loadOne(...job)
+      }
+    }
+    await Promise.all(Array.from({ length: REQUESTS_AT_A_TIME }, worker))
+    if (this.#closed) return
+    if (this.#arrived.size === 0) {
+      throw new ImagesUnavailable('None of the images could be loaded.')
+    }
+    this.#redraw(true)
+    for (const plane of PLANES) this.#viewport(plane).render()
+    this.#tell({
+      kind: 'series_loaded',
+      slices: volume.imageIds.length,
+      failed: this.#failed.size,
+    })
+    firstImageShown()
+  }
+
+  /** Redraw what an arriving image changed: the axial slice at once, the other planes in turn. */
+  #redraw(axial: boolean): void {
+    if (axial) this.#viewport('axial').render()
+    else this.#drawLayers('axial')
+    if (this.#layout === 'axial' || this.#redrawing !== undefined) return
+    this.#redrawing = setTimeout(
+      () => {
+        this.#redrawing = undefined
+        this.#lastRedraw = performance.now()
+        for (const plane of ['sagittal', 'coronal'] as const) this.#viewport(plane).render()
+      },
+      Math.max(0, this.#lastRedraw + REDRAW_WHILE_LOADING_MS - performance.now()),
+    )
+  }
+
+  /** Index, in the order of the volume, of the image that the axial pane shows. */
+  #imageOnScreen(): number {
+    const volume = this.#volume
+    const slices = this.#slices?.axial
+    if (!volume || !slices) return 0
+    const index = this.#place('axial').index - 1
+    const ascending = dot(slices.direction, axisOf(volume, 2)) > 0
+    return ascending ? index : slices.total - 1 - index
+  }
+
+  // Cameras
+
+  #viewport(plane: Plane): Types.IVolumeViewport {
+    return this.#engine.getViewport(plane) as Types.IVolumeViewport
+  }
+
+  #camera(plane: Plane) {
+    const camera = this.#viewport(plane).getCamera()
+    return {
+      focalPoint: (camera.focalPoint ?? [0, 0, 0]) as PatientPoint,
+      position: (camera.position ?? [0, 0, 1]) as PatientPoint,
+      normal: (camera.viewPlaneNormal ?? [0, 0, 1]) as PatientPoint,
+      up: (camera.viewUp ?? [0, 1, 0]) as PatientPoint,
+      parallelScale: camera.parallelScale ?? 1,
+    }
+  }
+
+  #view(plane: Plane): View {
+    const viewport = this.#viewport(plane)
+    const { focalPoint, normal, up, parallelScale } = this.#camera(plane)
+    const { clientWidth: width, clientHeight: height } = this.#panes[plane].canvas
+    return {
+      point: focalPoint,
+      normal,
+      up,
+      right: cross(up, normal),
+      mm_per_pixel: (2 * parallelScale) / Math.max(1, height),
+      spacing_mm: this.#slices?.[plane].spacing_mm ?? 1,
+      width,
+      height,
+      project: point => viewport.worldToCanvas([...point]),
+    }
+  }
+
+  #place(plane: Plane): Pick<PaneState, 'index' | 'total' | 'position_mm' | 'loaded' | 'zoom'> {
+    const { focalPoint, parallelScale } = this.#camera(plane)
+    const slices = this.#slices?.[plane]
+    const zoom = (this.#panes[plane].fitted_mm || parallelScale) / parallelScale
+    if (!slices) return { index: 0, total: 0, position_mm: focalPoint, loaded: false, zoom }
+    const index = nearestSlice(slices, focalPoint)
+    const loaded =
+      plane === 'axial'
+        ? this.#arrived.has(
+            dot(slices.direction, this.#volume ? axisOf(this.#volume, 2) : [0, 0, 0]) > 0
+              ? index
+              : slices.total - 1 - index,
+          )
+        : this.#arrived.size === this.#volume?.imageIds.length
+    return { index: index + 1, total: slices.total, position_mm: focalPoint, loaded, zoom }
+  }
+
+  /** Centre a pane on `point`, on the slice nearest to it. */
+  #put(plane: Plane, point: PatientPoint, change: { parallelScale?: number } = {}): void {
+    const slices = this.#slices?.[plane]
+    if (!slices) return
+    this.#look(plane, ontoSlice(slices, point, nearestSlice(slices, point)), change)
+  }
+
+  #putAll(point: PatientPoint): void {
+    // In the axial plane a start shows the whole body; only the slice is chosen.
+    for (const plane of PLANES) {
+      const slices = this.#slices?.[plane]
+      if (!slices) continue
+      const here = this.#camera(plane).focalPoint
+      this.#look(plane, ontoSlice(slices, here, nearestSlice(slices, point)))
+    }
+  }
+
+  #look(plane: Plane, focal: PatientPoint, change: { parallelScale?: number } = {}): void {
+    const { focalPoint, position } = this.#camera(plane)
+    const before = this.#place(plane).index
+    const viewport = this.#viewport(plane)
+    viewport.setCamera({
+      focalPoint: [...focal],
+      position: [...add(focal, subtract(position, focalPoint))],
+      ...change,
+    })
+    viewport.render()
+    const { index, total } = this.#place(plane)
+    if (index !== before) {
+      this.#tell({ kind: 'slice', plane, index, total, position_mm: focal })
+      // The lines of this plane move in the other panes.
+      for (const other of PLANES) if (other !== plane) this.#drawLayers(other)
+    }
+  }
+
+  #scroll(plane: Plane, by: number): void {
+    const slices = this.#slices?.[plane]
+    if (!slices || by === 0) return
+    const { focalPoint } = this.#camera(plane)
+    const target = Math.min(Math.max(nearestSlice(slices, focalPoint) + by, 0), slices.total - 1)
+    this.#look(plane, ontoSlice(slices, focalPoint, target))
+  }
+
+  #zoom(plane: Plane, factor: number): void {
+    const { focalPoint, parallelScale } = this.#camera(plane)
+    const fitted = this.#panes[plane].fitted_mm || parallelScale
+    const wanted = Math.min(Math.max(parallelScale / factor, fitted / 40), fitted * 2)
+    this.#look(plane, focalPoint, { parallelScale: wanted })
+  }
+
+  #middle(): PatientPoint {
+    const { axial } = this.#slices ?? {}
+    if (!axial || !this.#volume) return [0, 0, 0]
+    const [columns, rows] = this.#volume.dimensions
+    const [dx, dy] = this.#volume.spacing
+    const corner = add(axial.first, axial.direction, (axial.spacing_mm * (axial.total - 1)) / 2)
+    const across = add(corner, axisOf(this.#volume, 0), (dx * (columns - 1)) / 2)
+    return add(across, axisOf(this.#volume, 1), (dy * (rows - 1)) / 2)
+  }
+
+  #applyWindow(): void {
+    const volume = this.#volume
+    const { centre, width } = this.#window
+    if (volume) {
+      const voiRange = { lower: centre - width / 2, upper: centre + width / 2 }
+      for (const plane of PLANES) {
+        const viewport = this.#viewport(plane)
+        viewport.setProperties({ voiRange, invert: this.#inverted }, volume.volumeId)
+        viewport.render()
+      }
+    }
+    this.#tell({ kind: 'window', centre, width, inverted: this.#inverted })
+  }
+
+  // Panes
+
+  #buildPane(plane: Plane): Pane {
+    const pane: Pane = {
+      plane,
+      element: document.createElement('div'),
+      canvas: document.createElement('div'),
+      markers: new MarkerLayer(),
+      saliency: new SaliencyLayer(),
+      labels: new Labels(plane),
+      fitted_mm: 0,
+    }
+    pane.element.className = `pane ${plane}`
+    pane.element.tabIndex = 0
+    pane.element.setAttribute('role', 'group')
+    pane.element.setAttribute('aria-label', `${plane} CT images`)
+    pane.canvas.className = 'ct'
+    pane.element.append(
+      pane.canvas,
+      pane.saliency.element,
+      pane.markers.element,
+      pane.labels.element,
+    )
+    pane.element.addEventListener('focus', () => this.#activate(plane))
+    readGestures(pane.element, {
+      leftButton: () => (this.#crosshair ? 'crosshair' : 'window'),
+      activate: () => {
+        this.#activate(plane)
+        this.focus()
+      },
+      drag: (kind, from, to) => this.#drag(plane, kind, from, to),
+      scroll: slices => this.#scroll(plane, slices),
+      zoom: factor => this.#zoom(plane, factor),
+    })
+    return pane
+  }
+
+  #activate(plane: Plane): void {
+    this.#active = plane
+    for (const other of PLANES) {
+      this.#panes[other].element.classList.toggle('active', other === plane)
+    }
+  }
+
+  #drag(
+    plane: Plane,
+    kind: Drag,
+    from: readonly [number, number],
+    to: readonly [number, number],
+  ): void {
+    const [dx, dy] = [to[0] - from[0], to[1] - from[1]]
+    const viewport = this.#viewport(plane)
+    const world = (point: readonly [number, number]) =>
+      viewport.canvasToWorld([point[0], point[1]]) as PatientPoint
+    if (!this.#volume) return
+    switch (kind) {
+      case 'window': {
+        if (dx === 0 && dy === 0) return
+        const { centre, width } = this.#window
+        const step = Math.max(0.5, width / 400) // fine in a narrow window, fast in a wide one
+        return this.setWindow({ centre: centre + dy * step, width: width + dx * step })
+      }
+      case 'zoom':
+        return this.#zoom(plane, Math.exp(-dy / 150))
+      case 'pan':
+        return this.#look(
+          plane,
+          add(this.#camera(plane).focalPoint, subtract(world(from), world(to))),
+        )
+      case 'crosshair':
+        for (const other of PLANES) if (other !== plane) this.#put(other, world(to))
+    }
+  }
+
+  #drawAllLayers(): void {
+    if (this.#volume) for (const plane of PLANES) this.#drawLayers(plane)
+  }
+
+  #drawLayers(plane: Plane): void {
+    if (this.#closed || !this.#volume) return
+    const pane = this.#panes[plane]
+    const view = this.#view(plane)
+    const place = this.#place(plane)
+    const lines =
+      this.#layout === 'mpr'
+        ? PLANES.filter(other => other !== plane).map(other => {
+            const { focalPoint: point, normal } = this.#camera(other)
+            return { plane: other, ends: meetingLine(view, { point, normal }) }
+          })
+        : []
+    pane.markers.draw(view, this.#markersShown ? this.#nodules : [], this.#selected, lines)
+    pane.saliency.draw(view, this.#saliency, this.#saliencyOpacity)
+    const notice = place.loaded ? '' : plane === 'axial' ? 'Loading this slice…' : 'Loading…'
+    pane.labels.draw(view, place, this.#window, this.#inverted, notice)
+  }
+
+  #tell(event: ViewerEvent): void {
+    for (const listener of this.#listeners) listener(event)
+  }
+
+  #contextLost = (): void => this.#tell({ kind: 'context_lost' })
+}
+
+function axisOf(volume: Types.IImageVolume, axis: 0 | 1 | 2): PatientPoint {
+  const d = volume.direction
+  return [d[3 * axis] ?? 0, d[3 * axis + 1] ?? 0, d[3 * axis + 2] ?? 0]
+}
+
+/** Count the slices along each plane's normal, by the axis of the volume nearest to it. */
+function measureSlices(volume: Types.IImageVolume): Record<Plane, Slices> {
+  const along = (plane: Plane): Slices => {
+    const wanted = FIRST_TO_LAST[plane]
+    const strength = (axis: 0 | 1 | 2) => Math.abs(dot(axisOf(volume, axis), wanted))
+    const axis = ([0, 1, 2] as const).reduce((a, b) => (strength(b) > strength(a) ? b : a))
+    const direction = axisOf(volume, axis)
+    const [total, spacing_mm] = [volume.dimensions[axis], volume.spacing[axis]]
+    const origin = volume.origin as PatientPoint
+    if (dot(direction, wanted) > 0) return { first: origin, direction, spacing_mm, total }
+    const first = add(origin, direction, spacing_mm * (total - 1))
+    return { first, direction: [-direction[0], -direction[1], -direction[2]], spacing_mm, total }
+  }
+  return { axial: along('axial'), sagittal: along('sagittal'), coronal: along('coronal') }
+}
+
+/** Index from 0 of the slice nearest to `point`. */
+function nearestSlice(slices: Slices, point: PatientPoint): number {
+  const index = Math.round(dot(subtract(point, slices.first), slices.direction) / slices.spacing_mm)
+  return Math.min(Math.max(index, 0), slices.total - 1)
+}
+
+/** `point` moved along the normal into slice `index`. */
+function ontoSlice(slices: Slices, point: PatientPoint, index: number): PatientPoint {
+  const here = dot(subtract(point, slices.first), slices.direction)
+  return add(point, slices.direction, index * slices.spacing_mm - here)
+}

@@ -1,0 +1,119 @@
+import type { Nodule, PatientPoint, Saliency, Series } from '../api/types'
+
+export type Plane = 'axial' | 'sagittal' | 'coronal'
+export const PLANES: readonly Plane[] = ['axial', 'sagittal', 'coronal']
+
+/** The axial images alone, or with the sagittal and coronal ones beside them. */
+export type Layout = 'axial' | 'mpr'
+
+/** A display window in Hounsfield units. */
+export interface Window {
+  centre: number
+  width: number
+}
+
+export interface WindowPreset extends Window {
+  name: string
+}
+
+export const WINDOW_PRESETS: readonly WindowPreset[] = [
+  { name: 'Lung', centre: -600, width: 1500 },
+  { name: 'Soft tissue', centre: 40, width: 400 },
+  { name: 'Bone', centre: 400, width: 1800 },
+]
+
+/** What the viewer tells the room, for the screen and for the record of the reading. */
+export type ViewerEvent =
+  | { kind: 'progress'; loaded: number; total: number; failed: number }
+  | { kind: 'first_image'; plane: Plane; index: number }
+  | { kind: 'series_loaded'; slices: number; failed: number }
+  | { kind: 'slice'; plane: Plane; index: number; total: number; position_mm: PatientPoint }
+  | { kind: 'window'; centre: number; width: number; inverted: boolean }
+  | { kind: 'layout'; layout: Layout }
+  | { kind: 'crosshair'; on: boolean }
+  | { kind: 'context_lost' }
+
+export interface MarkerOnCanvas {
+  nodule: number
+  x: number
+  y: number
+  radius_px: number
+  /** The slice lies off the centre of the nodule. */
+  off_centre: boolean
+}
+
+export interface PaneState {
+  /** Counted from 1: from the head, from the right, from the front. */
+  index: number
+  total: number
+  position_mm: PatientPoint
+  loaded: boolean
+  mm_per_pixel: number
+  zoom: number
+  letters: { left: string; right: string; top: string; bottom: string }
+  /** Canvas pixels (CSS) from the top left of the pane. */
+  markers: MarkerOnCanvas[]
+  /** Name of the saliency plane that is drawn, if one is. */
+  saliency: string | null
+  /** The pane on the page. */
+  rect: { x: number; y: number; width: number; height: number }
+}
+
+export interface ViewerState {
+  loaded: number
+  total: number
+  failed: number
+  layout: Layout
+  active: Plane
+  window: Window
+  inverted: boolean
+  markers_shown: boolean
+  crosshair: boolean
+  saliency_opacity: number
+  software_rendering: boolean
+  panes: Record<Plane, PaneState>
+}
+
+/** A CT viewer, spoken to in the terms of a radiologist. */
+export interface Viewer {
+  /** Load a series and show the slice through `start`; resolves when it can be read. */
+  show(series: Series, start: PatientPoint | null): Promise<void>
+  /** Show the axial images alone, or the three planes. */
+  arrange(layout: Layout): void
+  /** Centre every plane on `point`, zoomed in on something `diameter_mm` wide. */
+  goTo(point: PatientPoint, diameter_mm?: number | null): void
+  /** Move the active plane by whole slices; positive is towards feet, left or back. */
+  scroll(slices: number): void
+  /** Move the active plane to its first or last slice. */
+  scrollToEnd(end: 'first' | 'last'): void
+  /** Set the display window of every plane, in Hounsfield units. */
+  setWindow(window: Window): void
+  /** Swap black and white. */
+  invert(): void
+  /** Magnify the active plane by `factor`. */
+  zoom(factor: number): void
+  /** Back to the whole body, the middle slice and the lung window. */
+  reset(): void
+  /** The nodules to be marked in every plane. */
+  mark(nodules: Nodule[], selected: number | null): void
+  showMarkers(shown: boolean): void
+  /** Draw relevance over the planes it belongs to; null removes it. */
+  showSaliency(saliency: Saliency | null): void
+  /** From 0, invisible, to 1. */
+  setSaliencyOpacity(opacity: number): void
+  /** While on, the left button moves the other planes to the point under the pointer. */
+  useCrosshair(on: boolean): void
+  /** Give the keyboard to the active plane. */
+  focus(): void
+  state(): ViewerState
+  /** Hear of everything the viewer does; returns how to stop. */
+  listen(listener: (event: ViewerEvent) => void): () => void
+  /** Free the GPU and the image cache. The viewer is of no use afterwards. */
+  close(): void
+}
+
+/** The browser cannot show images; the form can still be used. */
+export class ViewerUnavailable extends Error {}
+
+/** The images cannot be shown now; the message says why, and trying again may help. */
+export class ImagesUnavailable extends Error {}

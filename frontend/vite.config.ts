@@ -1,0 +1,31 @@
+import { defineConfig } from 'vitest/config'
+
+/** A codec nested in the image loader, which the dev server must convert from CommonJS. */
+const codec = (name: string, entry = 'decodewasmjs') =>
+  `@cornerstonejs/dicom-image-loader > @cornerstonejs/codec-${name}/${entry}`
+
+export default defineConfig({
+  // Relative, so that workers and WebAssembly are found wherever the site keeps its static files.
+  base: './',
+  worker: { format: 'es' },
+  optimizeDeps: {
+    exclude: ['@cornerstonejs/dicom-image-loader'],
+    include: [
+      'dicom-parser',
+      '@cornerstonejs/dicom-image-loader > pako',
+      '@cornerstonejs/dicom-image-loader > @cornerstonejs/jpeg-lossless-decoder-js',
+      codec('charls'),
+      codec('openjpeg'),
+      codec('libjpeg-turbo-8bit'),
+      codec('libjxl'),
+      codec('openjph', 'wasmjs'),
+    ],
+  },
+  build: {
+    target: 'es2022',
+    manifest: true,
+    chunkSizeWarningLimit: 4500, // Cornerstone3D with vtk.js; fetched beside the form, not before it
+    rolldownOptions: { input: 'src/main.ts' },
+  },
+  test: { environment: 'jsdom', include: ['src/**/*.test.{ts,tsx}'] },
+})
