@@ -1,5 +1,33 @@
 """Addresses of the site."""
 
-from django.urls import URLPattern, URLResolver
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from reader_study.api import readings
+from reader_study.pages import health, reading, study
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", reading.home, name="home"),
+    path(
+        "login",
+        LoginView.as_view(
+            template_name="reader_study/login.html", redirect_authenticated_user=True
+        ),
+        name="login",
+    ),
+    path("logout", LogoutView.as_view(), name="logout"),
+    path("worklist", reading.worklist, name="worklist"),
+    path("reading/<int:reading_id>", reading.reading_room, name="reading"),
+    path("studies/<slug:slug>/", study.study, name="study"),
+    path("studies/<slug:slug>/open", study.open_readings, name="study-open"),
+    path("studies/<slug:slug>/export.zip", study.export, name="study-export"),
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+    path("api/readings/<int:reading_id>", readings.ReadingView.as_view(), name="api-reading"),
+    path("api/readings/<int:reading_id>/open", readings.OpenView.as_view(), name="api-open"),
+    path("api/readings/<int:reading_id>/draft", readings.DraftView.as_view(), name="api-draft"),
+    path("api/readings/<int:reading_id>/lock", readings.LockView.as_view(), name="api-lock"),
+    path("api/readings/<int:reading_id>/submit", readings.SubmitView.as_view(), name="api-submit"),
+    path("api/readings/<int:reading_id>/ai", readings.AiView.as_view(), name="api-ai"),
+    path("api/readings/<int:reading_id>/events", readings.EventsView.as_view(), name="api-events"),
+]

@@ -71,6 +71,7 @@ class Protocol(_Strict):
     title: str = Field(min_length=1, max_length=200)
     summary: str = ""
     design: Design
+    opens: Literal["when_ready", "by_coordinator"] = "by_coordinator"
     allocation: Allocation
     ai: Ai
     questionnaire: Questionnaire

@@ -1,0 +1,173 @@
+"""Asking for predictions and storing what comes back.
+
+The rows of `Job` are the truth about what is to be done. A broker may lose a message or
+hand it out twice: what is missing is asked for again, and only the first answer is kept.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from celery import signature
+from django.db import transaction
+from pydantic import ValidationError
+
+import broker
+from reader_study.actions.study import open_if_ready
+from reader_study.models import Job, JobStatus, ModelVersion, Nodule, Prediction, Study
+from reader_study.payloads import PREDICT, Done, Failed, Request, parse_result
+
+RECORD = "reader_study.record_prediction"
+
+# Longer than any broker hides a message whose worker died, so that a job is asked for again
+# only when the broker has really lost it.
+PATIENCE = timedelta(seconds=2 * broker.VISIBILITY_TIMEOUT_S)
+MAX_ATTEMPTS = 5
+
+log = logging.getLogger(__name__)
+
+
+def send(job: Job) -> None:
+    """Put `job` on the worker's queue; its result goes on to the site's."""
+    nodule = job.nodule
+    request = Request(
+        model=job.model,
+        study_uid=nodule.series.study_uid,
+        series_uid=nodule.series.series_uid,
+        frame_of_reference_uid=nodule.series.frame_of_reference_uid,
+        nodule_mm=nodule.centre_mm,
+    )
+    predict = signature(PREDICT, kwargs=request.model_dump(mode="json"))
+    record = signature(RECORD, kwargs={"job_id": job.pk})
+    predict.set(queue=broker.INFERENCE_QUEUE)
+    record.set(queue=broker.SITE_QUEUE)
+    (predict | record).delay()
+
+
+def _send_all(jobs: Iterable[Job]) -> None:
+    for job in jobs:
+        send(job)
+
+
+@transaction.atomic
+def request_predictions(*, study: Study, now: datetime) -> int:
+    """Ask for the prediction of every nodule that has none; return how many were asked for."""
+    model = study.rules.ai.model
+    missing = Nodule.objects.of_study(study).exclude(jobs__model=model)
+    created = Job.objects.bulk_create(
+        [
+            Job(nodule=nodule, model=model, attempts=1, asked_at=now, retry_at=now + PATIENCE)
+            for nodule in missing
+        ],
+        ignore_conflicts=True,
+    )
+    asked = Job.objects.filter(
+        nodule__in=[job.nodule_id for job in created], model=model, status=JobStatus.WAITING
+    ).select_related("nodule__series")
+    jobs = list(asked)
+    transaction.on_commit(lambda: _send_all(jobs))
+    return len(jobs)
+
+
+@transaction.atomic
+def record_prediction(*, job_id: int, message: Any, now: datetime) -> bool:
+    """Store the worker's answer; return whether it was the first.
+
+    An answer that cannot be read is stored as a failure: the same code would say it again.
+
+    Raises:
+        Job.DoesNotExist: nobody asked for it.
+    """
+    job = Job.objects.select_for_update().get(pk=job_id)
+    if job.status == JobStatus.DONE:
+        return False
+    try:
+        result = parse_result(message)
+    except ValidationError as error:
+        log.error("job %s: unreadable answer: %s", job_id, error)
+        result = Failed(
+            status="failed",
+            code="answer_unreadable",
+            detail="The worker's answer could not be read; site and worker may differ in version.",
+        )
+    if isinstance(result, Failed):
+        _end(job, JobStatus.FAILED, now, code=result.code, detail=result.detail)
+    else:
+        _store(job, result, now)
+        _end(job, JobStatus.DONE, now)
+    study = Study.objects.get(cases__series__nodules=job.nodule_id)
+    transaction.on_commit(lambda: _open(study, now))
+    return True
+
+
+def _open(study: Study, now: datetime) -> None:
+    open_if_ready(study=study, now=now)
+
+
+def _store(job: Job, result: Done, now: datetime) -> None:
+    bundle = result.model_dump(mode="json")
+    card = bundle.pop("model")
+    version, _ = ModelVersion.objects.get_or_create(
+        hash=result.model.hash,
+        code_hash=result.model.code_hash,
+        defaults={
+            "name": result.model.name,
+            "version": result.model.version,
+            "weights_hash": result.model.weights_hash,
+            "card": card,
+            "first_seen_at": now,
+        },
+    )
+    Prediction.objects.create(
+        job=job,
+        model_version=version,
+        probability=result.probability,
+        probability_raw=result.probability_raw,
+        input_hash=result.input_hash,
+        bundle=bundle,
+        bundle_hash=bundle_hash(bundle),
+        stored_at=now,
+    )
+
+
+def bundle_hash(bundle: dict[str, Any]) -> str:
+    """Return the SHA-256 of the bundle's canonical JSON, its running time left out."""
+    content = {key: value for key, value in bundle.items() if key not in {"seconds", "device"}}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _end(job: Job, status: JobStatus, now: datetime, *, code: str = "", detail: str = "") -> None:
+    job.status, job.ended_at, job.code, job.detail = status, now, code, detail
+    job.save(update_fields=["status", "ended_at", "code", "detail"])
+
+
+@transaction.atomic
+def resend_lost(*, now: datetime) -> int:
+    """Ask again for what has been waiting too long while nothing else was answered.
+
+    As long as answers arrive, a job that waits is merely behind others. After
+    `MAX_ATTEMPTS` it has failed. Returns how many were sent.
+    """
+    if Job.objects.filter(ended_at__gt=now - PATIENCE).exists():
+        return 0
+    overdue = (
+        Job.objects.select_for_update(skip_locked=True, of=("self",))
+        .filter(status=JobStatus.WAITING, retry_at__lte=now)
+        .select_related("nodule__series")
+    )
+    again = []
+    for job in overdue:
+        if job.attempts >= MAX_ATTEMPTS:
+            detail = f"No worker answered in {job.attempts} attempts."
+            _end(job, JobStatus.FAILED, now, code="no_answer", detail=detail)
+        else:
+            job.attempts += 1
+            job.retry_at = now + PATIENCE
+            again.append(job)
+    Job.objects.bulk_update(again, ["attempts", "retry_at"])
+    transaction.on_commit(lambda: _send_all(again))
+    return len(again)

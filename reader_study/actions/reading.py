@@ -1,0 +1,256 @@
+"""What a reader does: open, draft, lock, submit, and what the browser tells meanwhile.
+
+Readings are found through their owner, so that another reader's does not exist. Every
+action may be called twice: a client that lost the response sends it again.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from reader_study.domain.blinding import Item, visible
+from reader_study.domain.errors import (
+    AnswerLocked,
+    AnswersIncomplete,
+    AnswersInvalid,
+    DraftConflict,
+    StepNotAllowed,
+    StudyNotOpen,
+)
+from reader_study.domain.questionnaire import each_answer, find_problems
+from reader_study.domain.reading import Stage, Step, advance
+from reader_study.models import Answer, Draft, Event, Nodule, Rating, Reading, Study, User
+
+
+def _mine(reader: User, reading_id: int) -> Reading:
+    """Return the reader's reading, locked for this transaction.
+
+    Raises:
+        Reading.DoesNotExist: `reader` has no such reading.
+        StudyNotOpen: readings have not begun.
+    """
+    reading = (
+        Reading.objects.of(reader)
+        .select_related("reader__study")
+        .select_for_update(of=("self",))
+        .get(pk=reading_id)
+    )
+    if reading.reader.study.opened_at is None:
+        raise StudyNotOpen("This study is not open yet.")
+    return reading
+
+
+def nodules_of(reading: Reading) -> list[Nodule]:
+    """Return the nodules of the reading's case, by number."""
+    return list(Nodule.objects.filter(series__case=reading.case_id).order_by("number", "pk"))
+
+
+def _tell(reading: Reading, kind: str, now: datetime, **data: Any) -> None:
+    Event.objects.create(
+        reading=reading, key=uuid4(), kind=kind, stage=reading.stage, data=data, received_at=now
+    )
+
+
+@transaction.atomic
+def open_reading(*, reader: User, reading_id: int, now: datetime) -> Reading:
+    """Begin a reading, or go on with it.
+
+    Raises:
+        Reading.DoesNotExist: `reader` has no such reading.
+        StudyNotOpen: readings have not begun.
+    """
+    reading = _mine(reader, reading_id)
+    if reading.stage == Stage.ASSIGNED:
+        reading.stage = advance(Stage(reading.stage), Step.OPEN)
+        reading.opened_at = now
+        reading.save(update_fields=["stage", "opened_at"])
+        _tell(reading, "opened", now)
+    return reading
+
+
+@transaction.atomic
+def save_draft(
+    *,
+    reader: User,
+    reading_id: int,
+    stage: Stage,
+    version: int,
+    answers: Mapping[str, Any],
+    now: datetime,
+) -> Draft:
+    """Keep what is filled in so far; `version` is the last the client has seen.
+
+    Raises:
+        Reading.DoesNotExist: `reader` has no such reading.
+        StudyNotOpen: readings have not begun.
+        AnswerLocked: the reading has left `stage`.
+        AnswersInvalid: an answer does not fit its question.
+        DraftConflict: another tab or device has saved something else since.
+    """
+    reading = _mine(reader, reading_id)
+    if reading.stage != stage:
+        raise AnswerLocked(
+            f"The {stage} answer of this reading is locked; nothing more can be saved for it."
+            if Stage(reading.stage) in {Stage.AIDED, Stage.SUBMITTED}
+            else "This reading has not reached that stage.",
+            stage=reading.stage,
+        )
+    _check(reading, answers, complete=False)
+    draft = Draft.objects.filter(reading=reading, stage=stage).first()
+    held = draft.version if draft else 0
+    if draft and draft.answers == answers:
+        return draft
+    if held != version:
+        raise DraftConflict(
+            "This reading was filled in elsewhere meanwhile, in another tab or on another device.",
+            version=held,
+        )
+    return Draft.objects.update_or_create(
+        reading=reading,
+        stage=stage,
+        defaults={"version": held + 1, "answers": answers, "saved_at": now},
+    )[0]
+
+
+def _check(reading: Reading, answers: Mapping[str, Any], *, complete: bool) -> None:
+    nodules = [str(nodule.pk) for nodule in nodules_of(reading)]
+    questionnaire = reading.reader.study.rules.questionnaire
+    problems = find_problems(questionnaire, nodules, answers, complete=False)
+    if problems:
+        raise AnswersInvalid(
+            "Some answers do not fit their questions.", problems=[p._asdict() for p in problems]
+        )
+    open_ = find_problems(questionnaire, nodules, answers, complete=True) if complete else []
+    if open_:
+        raise AnswersIncomplete(
+            f"{len(open_)} required answers are missing.", problems=[p._asdict() for p in open_]
+        )
+
+
+@transaction.atomic
+def lock_unaided(
+    *, reader: User, reading_id: int, answers: Mapping[str, Any], now: datetime
+) -> Reading:
+    """Lock the answer given without AI; from then on the AI is shown.
+
+    Raises:
+        Reading.DoesNotExist: `reader` has no such reading.
+        StudyNotOpen: readings have not begun.
+        StepNotAllowed: the reading has not been opened.
+        AnswerLocked: another unaided answer is locked already.
+        AnswersInvalid, AnswersIncomplete: the answers cannot be locked as they are.
+    """
+    return _lock(reader, reading_id, Stage.UNAIDED, Step.LOCK_UNAIDED, answers, now)
+
+
+@transaction.atomic
+def submit(*, reader: User, reading_id: int, answers: Mapping[str, Any], now: datetime) -> Reading:
+    """Lock the answer given with AI, which ends the reading.
+
+    Raises:
+        As `lock_unaided`; `StepNotAllowed` when the unaided answer is not locked.
+    """
+    return _lock(reader, reading_id, Stage.AIDED, Step.SUBMIT, answers, now)
+
+
+def _lock(
+    reader: User,
+    reading_id: int,
+    stage: Stage,
+    step: Step,
+    answers: Mapping[str, Any],
+    now: datetime,
+) -> Reading:
+    reading = _mine(reader, reading_id)
+    locked = Answer.objects.filter(reading=reading, stage=stage).first()
+    if locked is not None:
+        if locked.answers != answers:
+            raise AnswerLocked(
+                f"The {stage} answer was locked at {locked.locked_at:%H:%M} UTC"
+                " and cannot be changed.",
+                stage=reading.stage,
+            )
+        return reading
+    after = advance(Stage(reading.stage), step)
+    _check(reading, answers, complete=True)
+    answer = Answer.objects.create(
+        reading=reading,
+        stage=stage,
+        answers=answers,
+        protocol_hash=reading.reader.study.protocol_hash,
+        locked_at=now,
+    )
+    Rating.objects.bulk_create(
+        Rating(
+            answer=answer,
+            nodule_id=None if given.nodule is None else int(given.nodule),
+            question=given.question,
+            value=given.value,
+            cannot_assess=given.cannot_assess,
+        )
+        for given in each_answer(answers)
+    )
+    _tell(reading, step.value, now, answer=answer.pk)
+    reading.stage = after
+    fields = ["stage"]
+    if after is Stage.SUBMITTED:
+        reading.submitted_at = now
+        fields.append("submitted_at")
+    reading.save(update_fields=fields)
+    if after is Stage.AIDED:
+        # The aided answer is a revision: it starts as what was locked.
+        Draft.objects.create(
+            reading=reading, stage=Stage.AIDED, version=0, answers=answers, saved_at=now
+        )
+    return reading
+
+
+class Told(NamedTuple):
+    """An event as the browser tells it."""
+
+    key: UUID
+    kind: str
+    stage: str
+    monotonic_ms: float
+    data: dict[str, Any]
+
+
+@transaction.atomic
+def store_events(*, reader: User, reading_id: int, events: Sequence[Told], now: datetime) -> int:
+    """Keep what the browser tells of a reading; told twice, it is kept once.
+
+    Raises:
+        Reading.DoesNotExist: `reader` has no such reading.
+        StudyNotOpen: readings have not begun.
+    """
+    reading = _mine(reader, reading_id)
+    Event.objects.bulk_create(
+        [Event(reading=reading, received_at=now, **event._asdict()) for event in events],
+        ignore_conflicts=True,
+    )
+    return len(events)
+
+
+@transaction.atomic
+def show_ai(*, reader: User, reading_id: int, now: datetime) -> tuple[Reading, tuple[Item, ...]]:
+    """Decide what of the AI this reading may see now, and note that it is handed out.
+
+    Raises:
+        Reading.DoesNotExist: `reader` has no such reading.
+        StudyNotOpen: readings have not begun.
+        StepNotAllowed: nothing of the AI may be seen yet.
+    """
+    reading = _mine(reader, reading_id)
+    items = visible_items(reading.reader.study, Stage(reading.stage))
+    if not items:
+        raise StepNotAllowed("Nothing of the AI may be seen at this stage.")
+    _tell(reading, "ai_sent", now, items=list(items))
+    return reading, items
+
+
+def visible_items(study: Study, stage: Stage) -> tuple[Item, ...]:
+    """Return what the protocol and the rules of blinding show at `stage`."""
+    return visible(stage, study.rules.design.shows(stage))

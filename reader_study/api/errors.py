@@ -1,0 +1,41 @@
+"""What a refusal looks like: a status, a stable code, and a sentence."""
+
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+
+from reader_study.domain.errors import AnswersIncomplete, AnswersInvalid, Refusal
+
+# Everything a user does not have looks like this, whether it exists or not.
+NOT_FOUND = {"code": "not_found", "detail": "There is nothing here for you."}
+
+
+def respond(error: Exception, context: dict[str, Any]) -> Response | None:  # noqa: ARG001
+    """Turn what a view raised into a response; None leaves it to Django."""
+    match error:
+        case AnswersInvalid() | AnswersIncomplete():
+            return _refuse(status.HTTP_422_UNPROCESSABLE_ENTITY, error)
+        case Refusal():
+            return _refuse(status.HTTP_409_CONFLICT, error)
+        case Http404() | ObjectDoesNotExist() | exceptions.NotFound() | PermissionDenied():
+            return Response(NOT_FOUND, status.HTTP_404_NOT_FOUND)
+        case exceptions.NotAuthenticated() | exceptions.AuthenticationFailed():
+            detail = "You are not logged in, or your session has ended. Log in again."
+            return _plain(status.HTTP_401_UNAUTHORIZED, "not_authenticated", detail)
+        case exceptions.ValidationError():
+            more = {"problems": error.detail}
+            return _plain(400, "malformed", "The request does not have the right form.", more)
+        case exceptions.APIException():
+            return _plain(error.status_code, error.default_code, str(error.detail))
+    return None
+
+
+def _refuse(code: int, refusal: Refusal) -> Response:
+    return _plain(code, refusal.code, refusal.detail, refusal.more)
+
+
+def _plain(code: int, name: str, detail: str, more: dict[str, Any] | None = None) -> Response:
+    return Response({"code": name, "detail": detail, **(more or {})}, code)

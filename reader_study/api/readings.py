@@ -1,0 +1,362 @@
+"""Readings: what the reading room shows, and what it sends."""
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from reader_study.actions.reading import (
+    Told,
+    lock_unaided,
+    nodules_of,
+    open_reading,
+    save_draft,
+    show_ai,
+    store_events,
+    submit,
+    visible_items,
+)
+from reader_study.api.access import ReaderView
+from reader_study.api.pseudonyms import pseudonym
+from reader_study.domain.blinding import Item
+from reader_study.domain.errors import StepNotAllowed
+from reader_study.domain.reading import ANSWERING, Stage
+from reader_study.models import Answer, Draft, Job, JobStatus, Reading
+
+EVENTS_AT_ONCE = 200
+EVENT_DATA_LIMIT = 4000
+
+
+class NoduleSerializer(serializers.Serializer[Any]):
+    """A nodule to be rated: LPS millimetres."""
+
+    id = serializers.IntegerField()
+    number = serializers.IntegerField()
+    centre_mm = serializers.ListField(child=serializers.FloatField(), min_length=3, max_length=3)
+    diameter_mm = serializers.FloatField(allow_null=True)
+
+
+class SeriesSerializer(serializers.Serializer[Any]):
+    """Where a series' images are, under pseudonymous UIDs."""
+
+    study_uid = serializers.CharField()
+    series_uid = serializers.CharField()
+    dicomweb = serializers.CharField()
+    slices = serializers.IntegerField()
+
+
+class OptionSerializer(serializers.Serializer[Any]):
+    """One answer of a choice."""
+
+    value = serializers.CharField()
+    label = serializers.CharField()
+
+
+class ScaleSerializer(serializers.Serializer[Any]):
+    """A range of numbers with the meaning of its ends."""
+
+    min = serializers.FloatField()
+    max = serializers.FloatField()
+    step = serializers.FloatField()
+    low = serializers.CharField()
+    high = serializers.CharField()
+
+
+class QuestionSerializer(serializers.Serializer[Any]):
+    """A question of the form."""
+
+    name = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    help = serializers.CharField()  # type: ignore[assignment]
+    kind = serializers.ChoiceField(["single_choice", "multiple_choice", "scale", "number", "text"])
+    required = serializers.BooleanField()  # type: ignore[assignment]
+    cannot_assess = serializers.BooleanField()
+    options = OptionSerializer(many=True)
+    scale = ScaleSerializer(allow_null=True)
+    unit = serializers.CharField(allow_null=True)
+    semantic = serializers.BooleanField()
+
+
+class QuestionnaireSerializer(serializers.Serializer[Any]):
+    """The questions about a case, and about each of its nodules."""
+
+    case = QuestionSerializer(many=True)
+    nodule = QuestionSerializer(many=True)
+
+
+class LockedSerializer(serializers.Serializer[Any]):
+    """The locked answers."""
+
+    unaided = serializers.JSONField(allow_null=True)
+    aided = serializers.JSONField(allow_null=True)
+
+
+class DraftSerializer(serializers.Serializer[Any]):
+    """What is filled in so far."""
+
+    version = serializers.IntegerField()
+    answers = serializers.JSONField()
+    saved_at = serializers.DateTimeField(allow_null=True)
+
+
+class ReadingSerializer(serializers.Serializer[Any]):
+    """A reading as its reader may see it at its present stage."""
+
+    id = serializers.IntegerField()
+    stage = serializers.ChoiceField([stage.value for stage in Stage])
+    case = serializers.CharField()
+    position = serializers.IntegerField()
+    of = serializers.IntegerField()
+    study = serializers.CharField()
+    next = serializers.CharField(allow_null=True)
+    worklist = serializers.CharField()
+    shows = serializers.ListField(child=serializers.CharField())
+    nodules = NoduleSerializer(many=True)
+    series = SeriesSerializer(many=True)
+    questionnaire = QuestionnaireSerializer()
+    answers = LockedSerializer()
+    draft = DraftSerializer()
+
+
+NOTHING: dict[str, Any] = {"case": {}, "nodules": {}}
+
+
+def describe(reading: Reading) -> dict[str, Any]:
+    """Return what `ReadingSerializer` says of a reading, in a constant number of queries."""
+    study = reading.reader.study
+    stage = Stage(reading.stage)
+    mine = Reading.objects.filter(reader=reading.reader_id)
+    following = (
+        mine.exclude(stage=Stage.SUBMITTED)
+        .exclude(pk=reading.pk)
+        .order_by("session", "position")
+        .first()
+    )
+    locked = {answer.stage: answer.answers for answer in Answer.objects.filter(reading=reading)}
+    draft = Draft.objects.filter(reading=reading, stage=stage).first()
+    return {
+        "id": reading.pk,
+        "stage": stage.value,
+        "case": reading.case.pseudonym,
+        "position": reading.position,
+        "of": mine.count(),
+        "study": study.title,
+        "next": reverse("reading", args=[following.pk]) if following else None,
+        "worklist": reverse("worklist"),
+        "shows": list(visible_items(study, stage)),
+        "nodules": [
+            {
+                "id": nodule.pk,
+                "number": nodule.number,
+                "centre_mm": nodule.centre_mm,
+                "diameter_mm": nodule.diameter_mm,
+            }
+            for nodule in nodules_of(reading)
+        ],
+        "series": [
+            {
+                "study_uid": pseudonym(reading, series.study_uid),
+                "series_uid": pseudonym(reading, series.series_uid),
+                "dicomweb": f"/api/readings/{reading.pk}/dicomweb",
+                "slices": series.slices,
+            }
+            for series in reading.case.series.all()
+        ],
+        "questionnaire": study.rules.questionnaire.model_dump(mode="json"),
+        "answers": {stage.value: locked.get(stage.value) for stage in ANSWERING},
+        "draft": {
+            "version": draft.version if draft else 0,
+            "answers": draft.answers if draft else NOTHING,
+            "saved_at": draft.saved_at if draft else None,
+        },
+    }
+
+
+class ReadingView(ReaderView):
+    """What the reading room shows."""
+
+    @extend_schema(responses=ReadingSerializer)
+    def get(self, request: Request, reading_id: int) -> Response:  # noqa: ARG002
+        return self.answer(reading_id)
+
+    def answer(self, reading_id: int) -> Response:
+        """Say how the reading stands now."""
+        return Response(ReadingSerializer(describe(self.reading(reading_id))).data)
+
+
+class OpenView(ReadingView):
+    """Begin a reading, or go on with it."""
+
+    http_method_names = ["post"]
+
+    @extend_schema(request=None, responses=ReadingSerializer)
+    def post(self, request: Request, reading_id: int) -> Response:  # noqa: ARG002
+        open_reading(reader=self.reader, reading_id=reading_id, now=timezone.now())
+        return self.answer(reading_id)
+
+
+class DraftRequestSerializer(serializers.Serializer[Any]):
+    """What is filled in so far, and the last version the client has seen."""
+
+    stage = serializers.ChoiceField([stage.value for stage in ANSWERING])
+    version = serializers.IntegerField(min_value=0)
+    answers = serializers.JSONField()
+
+
+class SavedSerializer(serializers.Serializer[Any]):
+    """The version that is now stored."""
+
+    version = serializers.IntegerField()
+    saved_at = serializers.DateTimeField()
+
+
+class DraftView(ReaderView):
+    """Keep what is filled in so far."""
+
+    @extend_schema(request=DraftRequestSerializer, responses=SavedSerializer)
+    def put(self, request: Request, reading_id: int) -> Response:
+        asked = DraftRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        draft = save_draft(
+            reader=self.reader,
+            reading_id=reading_id,
+            stage=Stage(asked.validated_data["stage"]),
+            version=asked.validated_data["version"],
+            answers=asked.validated_data["answers"],
+            now=timezone.now(),
+        )
+        return Response(SavedSerializer(draft).data)
+
+
+class AnswersSerializer(serializers.Serializer[Any]):
+    """A filled-in form."""
+
+    answers = serializers.JSONField()
+
+
+class LockView(ReadingView):
+    """Lock the answer given before the AI is shown."""
+
+    http_method_names = ["post"]
+
+    @extend_schema(request=AnswersSerializer, responses=ReadingSerializer)
+    def post(self, request: Request, reading_id: int) -> Response:
+        sent = AnswersSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        lock_unaided(
+            reader=self.reader, reading_id=reading_id, now=timezone.now(), **sent.validated_data
+        )
+        return self.answer(reading_id)
+
+
+class SubmitView(ReadingView):
+    """Lock the answer given with the AI in view, which ends the reading."""
+
+    http_method_names = ["post"]
+
+    @extend_schema(request=AnswersSerializer, responses=ReadingSerializer)
+    def post(self, request: Request, reading_id: int) -> Response:
+        sent = AnswersSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        submit(reader=self.reader, reading_id=reading_id, now=timezone.now(), **sent.validated_data)
+        return self.answer(reading_id)
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """One thing that happened in the browser."""
+
+    key = serializers.UUIDField()
+    kind = serializers.RegexField(r"^[a-z][a-z0-9_]{0,31}$")
+    stage = serializers.ChoiceField([stage.value for stage in Stage])
+    monotonic_ms = serializers.FloatField(min_value=0)
+    data = serializers.DictField(required=False, default=dict)  # type: ignore[assignment]
+
+    def validate_data(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Refuse what is too large to be about one moment."""
+        if len(str(data)) > EVENT_DATA_LIMIT:
+            raise serializers.ValidationError("an event's data is too large")
+        return data
+
+
+class EventsSerializer(serializers.Serializer[Any]):
+    """What happened since the last time."""
+
+    events = serializers.ListField(child=EventSerializer(), max_length=EVENTS_AT_ONCE)
+
+
+class StoredSerializer(serializers.Serializer[Any]):
+    """How many events were taken in."""
+
+    stored = serializers.IntegerField()
+
+
+class EventsView(ReaderView):
+    """Keep what the browser tells of a reading."""
+
+    @extend_schema(request=EventsSerializer, responses=StoredSerializer)
+    def post(self, request: Request, reading_id: int) -> Response:
+        sent = EventsSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        stored = store_events(
+            reader=self.reader,
+            reading_id=reading_id,
+            events=[Told(**event) for event in sent.validated_data["events"]],
+            now=timezone.now(),
+        )
+        return Response(StoredSerializer({"stored": stored}).data)
+
+
+class AiView(ReaderView):
+    """The AI's output on the nodules of a reading, as far as it may be seen.
+
+    Before that, the address answers like one that does not exist.
+    """
+
+    @extend_schema(responses=serializers.DictField())
+    def get(self, request: Request, reading_id: int) -> Response:  # noqa: ARG002
+        try:
+            reading, items = show_ai(reader=self.reader, reading_id=reading_id, now=timezone.now())
+        except StepNotAllowed:
+            raise Reading.DoesNotExist from None
+        jobs = Job.objects.filter(
+            nodule__series__case=reading.case_id, model=reading.reader.study.rules.ai.model
+        ).select_related("prediction__model_version")
+        version = next(
+            (job.prediction.model_version for job in jobs if job.status == JobStatus.DONE), None
+        )
+        card = version.card if version else {}
+        return Response(
+            {
+                "nodules": {str(job.nodule_id): _shown(job, items) for job in jobs},
+                "model": {
+                    "title": card.get("title", ""),
+                    "version": version.version if version else "",
+                    "notice": card.get("notice", ""),
+                    "demonstration": card.get("demonstration", False),
+                },
+            }
+        )
+
+
+def _shown(job: Job, items: tuple[Item, ...]) -> dict[str, Any]:
+    if job.status != JobStatus.DONE:
+        return {"status": "failed", "detail": job.detail or "The AI has not answered."}
+    bundle = job.prediction.bundle
+    parts = {
+        Item.SCORE: {
+            "probability": job.prediction.probability,
+            "probability_raw": job.prediction.probability_raw,
+        },
+        Item.SEMANTIC: bundle["semantic"],
+        Item.SALIENCY: {
+            "planes": bundle["planes"],
+            "scale": bundle["relevance_scale"],
+            "token_mm": job.prediction.model_version.card["token_mm"],
+            "faithfulness": bundle["faithfulness"],
+        },
+    }
+    return {"status": "done", "detail": "", **{item.value: parts[item] for item in items}}

@@ -1,0 +1,219 @@
+"""What was recorded, as tidy tables: readings, predictions, and a dictionary of both."""
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from datetime import datetime
+from typing import IO, Any, NamedTuple
+
+from reader_study.domain.protocol import Protocol
+from reader_study.models import Job, Prediction, Rating, Study
+
+ROWS_AT_ONCE = 2000
+
+
+class Column(NamedTuple):
+    """A column of a table and what it means."""
+
+    name: str
+    kind: str
+    meaning: str
+
+
+READINGS = (
+    Column("study", "text", "the study's name in addresses"),
+    Column("protocol_hash", "sha256", "the protocol under which the answer was locked"),
+    Column("reader", "text", "the reader's pseudonym"),
+    Column("case", "text", "the case's pseudonym"),
+    Column("session", "integer", "the sitting, from 1"),
+    Column("position", "integer", "order on the reader's worklist, from 1"),
+    Column("nodule", "integer", "the nodule's number in its case; empty: a question on the case"),
+    Column("nodule_id", "integer", "the nodule in the whole study; empty likewise"),
+    Column("stage", "text", "unaided: before the lock, without AI; aided: with AI in view"),
+    Column("shown", "text", "AI artefacts the protocol shows in this stage, separated by |"),
+    Column("question", "text", "the question's name in the protocol"),
+    Column("value", "text", "the answer; several options are separated by |"),
+    Column("cannot_assess", "boolean", "true: the reader said it cannot be assessed"),
+    Column("opened_at", "time, UTC", "when the reading was first opened"),
+    Column("locked_at", "time, UTC", "when this stage's answer was locked"),
+    Column("ai_value", "text", "the likeliest category of the AI for the same semantic feature"),
+    Column("ai_probability", "number, 0 to 1", "the probability of ai_value, or of malignancy"),
+    Column("model", "text", "the model's name and version"),
+    Column("bundle_hash", "sha256", "the prediction bundle ai_value comes from"),
+)
+
+PREDICTIONS = (
+    Column("study", "text", "the study's name in addresses"),
+    Column("case", "text", "the case's pseudonym"),
+    Column("nodule", "integer", "the nodule's number in its case"),
+    Column("nodule_id", "integer", "the nodule in the whole study"),
+    Column("model", "text", "the model's name and version"),
+    Column("status", "text", "done, failed or waiting"),
+    Column("problem", "text", "why there is no prediction"),
+    Column("target", "text", "malignancy, or the name of a semantic feature"),
+    Column("category", "text", "a category of the feature; malignant for malignancy"),
+    Column("probability", "number, 0 to 1", "the probability, calibrated for malignancy"),
+    Column("probability_raw", "number, 0 to 1", "malignancy before calibration"),
+    Column("model_hash", "sha256", "the model's card and weights"),
+    Column("code_hash", "sha256", "the worker's code"),
+    Column("input_hash", "sha256", "the nine planes the model was given"),
+    Column("bundle_hash", "sha256", "the whole prediction bundle"),
+    Column("stored_at", "time, UTC", "when it was stored"),
+)
+
+# The question on which readers and AI judge the same thing on a scale.
+MALIGNANCY = "malignancy"
+
+
+def reading_rows(study: Study) -> Iterator[list[Any]]:
+    """Yield a row per reader, case, nodule, stage and question; memory does not grow."""
+    protocol = study.rules
+    shown = {step.stage.value: "|".join(step.shows) for step in protocol.design.stages}
+    predictions = _predictions(study)
+    ratings = (
+        Rating.objects.filter(answer__reading__reader__study=study)
+        .select_related("answer__reading__reader", "answer__reading__case", "nodule")
+        .order_by(
+            "answer__reading__reader__pseudonym",
+            "answer__reading__session",
+            "answer__reading__position",
+            "answer_id",
+            "pk",
+        )
+    )
+    for rating in ratings.iterator(ROWS_AT_ONCE):
+        reading = rating.answer.reading
+        prediction = predictions.get(rating.nodule_id)
+        yield [
+            study.slug,
+            rating.answer.protocol_hash,
+            reading.reader.pseudonym,
+            reading.case.pseudonym,
+            reading.session,
+            reading.position,
+            rating.nodule.number if rating.nodule else None,
+            rating.nodule_id,
+            rating.answer.stage,
+            shown.get(rating.answer.stage, ""),
+            rating.question,
+            _text(rating.value),
+            _text(rating.cannot_assess),
+            _time(reading.opened_at),
+            _time(rating.answer.locked_at),
+            *_of_the_ai(prediction, rating.question),
+        ]
+
+
+def _of_the_ai(prediction: Prediction | None, question: str) -> list[Any]:
+    if prediction is None:
+        return [None] * 4
+    semantic = prediction.bundle["semantic"]
+    if question == MALIGNANCY:
+        value, probability = None, prediction.probability
+    elif question in semantic:
+        value = max(semantic[question], key=semantic[question].__getitem__)
+        probability = semantic[question][value]
+    else:
+        return [None] * 4
+    return [value, probability, str(prediction.model_version), prediction.bundle_hash]
+
+
+def _predictions(study: Study) -> dict[int | None, Prediction]:
+    found = Prediction.objects.filter(
+        job__nodule__series__case__study=study, job__model=study.rules.ai.model
+    ).select_related("model_version", "job")
+    return {prediction.job.nodule_id: prediction for prediction in found}
+
+
+def prediction_rows(study: Study) -> Iterator[list[Any]]:
+    """Yield a row per nodule, target and category; a nodule without a prediction has one."""
+    jobs = (
+        Job.objects.filter(nodule__series__case__study=study)
+        .select_related("nodule__series__case", "prediction__model_version")
+        .order_by("nodule__series__case__pseudonym", "nodule__number", "model")
+    )
+    for job in jobs.iterator(ROWS_AT_ONCE):
+        nodule = job.nodule
+        start = [study.slug, nodule.series.case.pseudonym, nodule.number, nodule.pk]
+        prediction = getattr(job, "prediction", None)
+        if prediction is None:
+            yield [*start, job.model, job.status, job.detail, *[None] * 9]
+            continue
+        version = prediction.model_version
+        hashes = [version.hash, version.code_hash, prediction.input_hash, prediction.bundle_hash]
+        end = [*hashes, _time(prediction.stored_at)]
+        start += [str(version), job.status, ""]
+        raw = prediction.probability_raw
+        yield [*start, MALIGNANCY, "malignant", prediction.probability, raw, *end]
+        for feature, categories in prediction.bundle["semantic"].items():
+            for category, probability in categories.items():
+                yield [*start, feature, category, probability, None, *end]
+
+
+def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
+    """Yield what every column means, then what every question asks and allows."""
+    for table, columns in (("readings", READINGS), ("predictions", PREDICTIONS)):
+        for column in columns:
+            yield [table, column.name, column.kind, column.meaning, "", ""]
+    questionnaire = protocol.questionnaire
+    for about, questions in (("case", questionnaire.case), ("nodule", questionnaire.nodule)):
+        for question in questions:
+            allowed = "|".join(f"{option.value}={option.label}" for option in question.options)
+            if scale := question.scale:
+                allowed = f"{scale.min:g}={scale.low}|{scale.max:g}={scale.high}"
+            yield [
+                f"question on the {about}",
+                question.name,
+                question.kind,
+                " ".join(filter(None, [question.label, question.help])),
+                allowed,
+                question.unit or "",
+            ]
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return "|".join(map(str, value))
+        case float() if value.is_integer():
+            return str(int(value))
+    return str(value)
+
+
+def _time(value: datetime | None) -> str:
+    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z") if value else ""
+
+
+def write_tables(study: Study, target: IO[bytes]) -> dict[str, int]:
+    """Write the export of `study` as a ZIP archive to `target`; return the rows by file."""
+    counts = {}
+    header = ["table", "name", "kind", "meaning", "allowed", "unit"]
+    tables = {
+        "readings.csv": ([c.name for c in READINGS], reading_rows(study)),
+        "predictions.csv": ([c.name for c in PREDICTIONS], prediction_rows(study)),
+        "data_dictionary.csv": (header, dictionary_rows(study.rules)),
+    }
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, (columns, rows) in tables.items():
+            with archive.open(name, "w") as raw:
+                counts[name] = write_csv(raw, columns, rows)
+        protocol = {"protocol_hash": study.protocol_hash, "protocol": study.protocol}
+        archive.writestr("protocol.json", json.dumps(protocol, indent=2, ensure_ascii=False))
+    return counts
+
+
+def write_csv(raw: IO[bytes], columns: list[str], rows: Iterator[list[Any]]) -> int:
+    """Write rows as CSV (RFC 4180, UTF-8) to `raw`; return how many there were."""
+    count = 0
+    with io.TextIOWrapper(raw, encoding="utf-8", newline="", write_through=True) as text:
+        writer = csv.writer(text)
+        writer.writerow(columns)
+        for count, row in enumerate(rows, start=1):  # noqa: B007
+            writer.writerow(row)
+    return count

@@ -1,0 +1,23 @@
+"""Who may see a page; whoever may not is told that there is none."""
+
+from django.http import Http404, HttpRequest
+
+from reader_study.models import Membership, Role, Study, User
+
+
+def member(request: HttpRequest, slug: str, *roles: Role) -> Study:
+    """Return the study `slug` if the caller has one of `roles` in it, or is administrator.
+
+    Raises:
+        Http404: otherwise; a reader who is also administrator stays a reader here.
+    """
+    user = request.user
+    if not isinstance(user, User):
+        raise Http404
+    study = Study.objects.filter(slug=slug).first()
+    if study is None:
+        raise Http404
+    role = Membership.objects.filter(study=study, user=user).values_list("role", flat=True).first()
+    if role in roles or (role is None and user.is_superuser):
+        return study
+    raise Http404

@@ -1,0 +1,81 @@
+"""The coordinator's page of a study."""
+
+import tempfile
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count, Max, Q
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from reader_study.actions.study import checklist, open_study, prediction_progress
+from reader_study.domain.errors import StudyNotOpen
+from reader_study.domain.reading import Stage
+from reader_study.exports.tables import write_tables
+from reader_study.models import Case, Job, JobStatus, Role
+from reader_study.pages.access import member
+
+IN_MEMORY = 8_000_000  # bytes of an export that are kept off the disk
+
+
+@login_required
+@never_cache
+@require_safe
+def study(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show what a study needs, how far its readers are, and how to get the data out.
+
+    Progress only: nothing on this page tells how accurate anybody is.
+    """
+    found = member(request, slug, Role.COORDINATOR, Role.INVESTIGATOR)
+    readers = found.members.readers().annotate(
+        assigned=Count("readings"),
+        begun=Count("readings", filter=~Q(readings__stage=Stage.ASSIGNED)),
+        submitted=Count("readings", filter=Q(readings__stage=Stage.SUBMITTED)),
+        last=Max("readings__submitted_at"),
+    )
+    cases = (
+        Case.objects.filter(study=found)
+        .annotate(nodules=Count("series__nodules", distinct=True), slices=Max("series__slices"))
+        .order_by("pseudonym")
+    )
+    failed = Job.objects.filter(
+        nodule__series__case__study=found, status=JobStatus.FAILED
+    ).select_related("nodule__series__case")
+    context = {
+        "study": found,
+        "checks": checklist(found),
+        "readers": readers,
+        "cases": cases,
+        "failed": failed,
+        "progress": prediction_progress(found),
+    }
+    return render(request, "reader_study/study.html", context)
+
+
+@login_required
+@require_POST
+def open_readings(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let readings begin."""
+    found = member(request, slug, Role.COORDINATOR)
+    try:
+        open_study(study=found, now=timezone.now())
+        messages.success(request, "The study is open.")
+    except StudyNotOpen as refusal:
+        messages.error(request, refusal.detail)
+    return redirect("study", slug=slug)
+
+
+@login_required
+@never_cache
+@require_safe
+def export(request: HttpRequest, slug: str) -> FileResponse:
+    """Send what was recorded as a ZIP archive of CSV tables."""
+    found = member(request, slug, Role.COORDINATOR)
+    file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (the response closes it)
+    write_tables(found, file)
+    file.seek(0)
+    name = f"{found.slug}-{timezone.now():%Y%m%d-%H%M}.zip"
+    return FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")

@@ -1,0 +1,222 @@
+"""The API of the reading room."""
+
+from uuid import uuid4
+
+import pytest
+from django.urls import reverse
+
+from reader_study.domain.reading import Stage
+from reader_study.models import Event, Nodule
+from tests.factories import a_member, a_prediction, a_reading, a_study, answers_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def room(client):
+    """Call the API as the reader of a reading."""
+
+    def call(reading, what, method="post", **data):
+        client.force_login(reading.reader.user)
+        address = reverse(f"api-{what}", args=[reading.pk])
+        return getattr(client, method)(address, data, content_type="application/json")
+
+    return call
+
+
+def test_a_reading_says_what_the_room_shows(room):
+    reading = a_reading(stage=Stage.UNAIDED, nodules=2)
+
+    shown = room(reading, "reading", "get").json()
+
+    assert (shown["stage"], shown["position"], shown["of"]) == ("unaided", 1, 1)
+    assert [n["centre_mm"] for n in shown["nodules"]] == [[10.0, -20.0, 30.5], [20.0, -20.0, 30.5]]
+    assert [q["name"] for q in shown["questionnaire"]["nodule"]][:2] == [
+        "margin_conspicuity",
+        "margin",
+    ]
+    assert shown["shows"] == []
+    assert shown["draft"] == {
+        "version": 0,
+        "answers": {"case": {}, "nodules": {}},
+        "saved_at": None,
+    }
+
+
+def test_a_reading_goes_from_open_to_submitted_over_the_api(room):
+    reading = a_reading()
+    a_prediction(Nodule.objects.get())
+
+    assert room(reading, "open").json()["stage"] == "unaided"
+    answers = answers_of(reading)
+    saved = room(reading, "draft", "put", stage="unaided", version=0, answers=answers)
+    assert saved.json()["version"] == 1
+    locked = room(reading, "lock", answers=answers).json()
+    assert (locked["stage"], locked["answers"]["unaided"]) == ("aided", answers)
+    ai = room(reading, "ai", "get").json()
+    (of_nodule,) = ai["nodules"].values()
+    assert of_nodule["score"]["probability"] == 0.73
+    assert of_nodule["semantic"]["margin"]["spiculated"] == 0.625
+    assert len(of_nodule["saliency"]["planes"]) == 3
+    assert ai["model"]["demonstration"] is True
+    revised = answers_of(reading, malignancy=66)
+    done = room(reading, "submit", answers=revised).json()
+    assert (done["stage"], done["next"]) == ("submitted", None)
+    assert done["answers"] == {"unaided": answers, "aided": revised}
+
+
+def test_the_ai_shows_only_what_the_condition_names(room):
+    study = a_study(
+        design={
+            "kind": "sequential",
+            "stages": [{"stage": "unaided"}, {"stage": "aided", "shows": ["semantic"]}],
+        }
+    )
+    reading = a_reading(stage=Stage.AIDED, study=study)
+    a_prediction(Nodule.objects.get())
+
+    response = room(reading, "ai", "get")
+
+    (of_nodule,) = response.json()["nodules"].values()
+    assert set(of_nodule) == {"status", "detail", "semantic"}
+    assert b"0.73" not in response.content
+
+
+def test_a_nodule_the_ai_failed_on_says_so_after_the_lock(room):
+    from reader_study.actions.prediction import record_prediction
+    from tests.factories import NOW, a_job
+
+    reading = a_reading(stage=Stage.AIDED)
+    failure = {"status": "failed", "code": "series_unreadable", "detail": "No images."}
+    record_prediction(job_id=a_job(Nodule.objects.get()).pk, message=failure, now=NOW)
+
+    (of_nodule,) = room(reading, "ai", "get").json()["nodules"].values()
+    assert of_nodule == {"status": "failed", "detail": "No images."}
+
+
+@pytest.mark.parametrize("what", ["reading", "ai"])
+def test_what_is_not_yours_looks_like_what_does_not_exist(room, client, what):
+    theirs, mine = a_reading(stage=Stage.AIDED), a_reading()
+    client.force_login(mine.reader.user)
+
+    other = client.get(reverse(f"api-{what}", args=[theirs.pk]))
+    missing = client.get(reverse(f"api-{what}", args=[10**9]))
+
+    assert other.status_code == missing.status_code == 404
+    assert other.content == missing.content
+    assert dict(other.headers) == dict(missing.headers)
+
+
+def test_before_the_lock_the_ai_answers_as_if_there_were_none(room, client):
+    reading = a_reading(stage=Stage.UNAIDED)
+    without = room(reading, "ai", "get")
+    a_prediction(Nodule.objects.get())
+
+    before = room(reading, "ai", "get")
+
+    assert before.status_code == 404
+    assert before.content == without.content
+    assert before.content == client.get(reverse("api-ai", args=[10**9])).content
+
+
+def test_without_a_session_the_answer_is_to_log_in(client):
+    response = client.get(reverse("api-reading", args=[1]))
+
+    assert response.status_code == 401
+    assert response.json()["code"] == "not_authenticated"
+
+
+def test_a_request_of_another_site_is_refused(room):
+    from django.test import Client
+
+    reading = a_reading()
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(reading.reader.user)
+
+    assert client.post(reverse("api-open", args=[reading.pk])).status_code == 403
+
+
+def test_a_coordinator_has_no_readings(room, client):
+    reading = a_reading(stage=Stage.AIDED)
+    desk = a_member(reading.reader.study, role="coordinator")
+    client.force_login(desk.user)
+
+    assert client.get(reverse("api-reading", args=[reading.pk])).status_code == 404
+    assert client.get(reverse("api-ai", args=[reading.pk])).status_code == 404
+
+
+def test_an_incomplete_form_is_refused_with_its_places(room):
+    reading = a_reading(stage=Stage.UNAIDED)
+
+    refused = room(reading, "lock", answers={"case": {}, "nodules": {}})
+
+    assert refused.status_code == 422
+    assert refused.json()["code"] == "answers_incomplete"
+    assert {"nodule": None, "question": "image_quality"}.items() <= refused.json()["problems"][
+        -0
+    ].items()
+
+
+def test_a_stale_draft_is_refused_with_the_version_held(room):
+    reading = a_reading(stage=Stage.UNAIDED)
+    room(reading, "draft", "put", stage="unaided", version=0, answers=answers_of(reading))
+
+    refused = room(reading, "draft", "put", stage="unaided", version=0, answers={"case": {}})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "draft_conflict")
+    assert refused.json()["version"] == 1
+
+
+def test_events_are_stored_once(room):
+    reading = a_reading(stage=Stage.UNAIDED)
+    event = {"key": str(uuid4()), "kind": "first_image", "stage": "unaided", "monotonic_ms": 5}
+
+    assert room(reading, "events", events=[event]).json() == {"stored": 1}
+    assert room(reading, "events", events=[event]).status_code == 200
+    assert Event.objects.filter(kind="first_image").count() == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'"x"',
+        b'{"answers": {"case": {"comment": {"value": "\\u0000"}}}}',
+        b'{"answers": {"case": {"comment": {"value": "\\ud800"}}}}',
+        b'{"answers": {"case": {"comment": {"value": 1e999}}}}',
+        b'{"answers": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"answers": null}',
+        b'{"answers": 5}',
+        b'{"answers": {"nodules": {"x": {"y": {}}}}}',
+        b"\xff\xfe",
+    ],
+)
+@pytest.mark.parametrize("what", ["lock", "submit", "draft", "events"])
+def test_a_malformed_request_is_refused_and_never_a_failure(room, client, what, body):
+    reading = a_reading(stage=Stage.UNAIDED)
+    client.force_login(reading.reader.user)
+    method = client.put if what == "draft" else client.post
+
+    address = reverse(f"api-{what}", args=[reading.pk])
+    response = method(address, body, content_type="application/json")
+
+    assert 400 <= response.status_code < 500
+    assert set(response.json()) >= {"code", "detail"}
+
+
+def test_a_reading_takes_as_many_queries_with_many_nodules_as_with_one(
+    room, django_assert_num_queries
+):
+    small, large = a_reading(stage=Stage.UNAIDED), a_reading(stage=Stage.UNAIDED, nodules=9)
+    room(small, "reading", "get")
+    counts = []
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    for reading in (small, large):
+        with CaptureQueriesContext(connection) as queries:
+            room(reading, "reading", "get")
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1]
