@@ -41,17 +41,47 @@ def grain(
     return noise
 
 
-def unevenness(rng: np.random.Generator, shape: tuple[int, int, int], coarse: int) -> Floats:
-    """Return a smooth random field of about unit deviation with features of `coarse` voxels.
+class SmoothField:
+    """A smooth random field of about unit deviation, made slice by slice.
 
-    Linear interpolation of a coarse field, one matrix product an axis.
+    A coarse lattice of normal numbers, interpolated linearly: one matrix product an axis.
     """
-    field: Floats = rng.standard_normal([-(-n // coarse) + 2 for n in shape], dtype=np.float32)
-    for axis, n in enumerate(shape):
-        place = np.arange(n) / coarse + rng.random()
-        low = place.astype(int)
-        weights = np.zeros((n, field.shape[axis]), np.float32)
-        weights[np.arange(n), low] = 1 - (place - low)
-        weights[np.arange(n), low + 1] = place - low
-        field = np.moveaxis(np.tensordot(weights, field, axes=(1, axis)), 0, axis)
-    return np.ascontiguousarray(field) * np.float32(1.6)
+
+    def __init__(
+        self, rng: np.random.Generator, shape: tuple[int, int, int], voxels: tuple[float, ...]
+    ) -> None:
+        """Draw the lattice; its points are `voxels` (z, y, x) apart in the field of `shape`."""
+        ends = [int(np.ceil(n / step)) + 2 for n, step in zip(shape, voxels, strict=True)]
+        self._lattice: Floats = rng.standard_normal(ends, dtype=np.float32)
+        self._lattice *= np.float32(1.6)  # interpolation averages; this gives the deviation back
+        self._weights = [
+            _linear_weights(n, end, step, float(rng.random()))
+            for n, end, step in zip(shape, ends, voxels, strict=True)
+        ]
+
+    def slice(self, index: int) -> Floats:
+        """Return one slice, (rows, columns)."""
+        along, down, across = self._weights
+        plane = np.tensordot(along[index], self._lattice, axes=(0, 0))
+        return np.asarray(down @ plane @ across.T, np.float32)
+
+    def whole(self) -> Floats:
+        """Return all slices."""
+        along, down, across = self._weights
+        planes = np.tensordot(along, self._lattice, axes=(1, 0))
+        return np.asarray(down @ planes @ across.T, np.float32)
+
+
+def _linear_weights(n: int, ends: int, step: float, shift: float) -> Floats:
+    """Return the (n, ends) matrix that interpolates a lattice of `step` voxels."""
+    place = np.arange(n) / step + shift
+    low = np.floor(place).astype(int)
+    weights = np.zeros((n, ends), np.float32)
+    weights[np.arange(n), low] = 1 - (place - low)
+    weights[np.arange(n), low + 1] = place - low
+    return weights
+
+
+def unevenness(rng: np.random.Generator, shape: tuple[int, int, int], coarse: int) -> Floats:
+    """Return a smooth random field of about unit deviation with features of `coarse` voxels."""
+    return SmoothField(rng, shape, (coarse, coarse, coarse)).whole()

@@ -1,0 +1,608 @@
+"""The chest of a person who does not exist.
+
+Coordinates are those of the body, (z, y, x) in millimetres along the LPS axes: x from right to
+left, y from front to back, z from the deepest costophrenic recess upwards; x = y = 0 lies in front
+of the spine. Most contours are stars around that axis: a radius for every direction, so that a
+slice is drawn from a few tables. Sizes are those of an average adult, scaled for each person.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from phantom.grid import Floats, Grid, Tubes, join
+from phantom.noise import SmoothField
+from phantom.vessels import grow
+
+AIR, FAT, MUSCLE, BLOOD, LIVER = -1000.0, -102.0, 52.0, 40.0, 58.0
+BELOW_MM = 14.0  # how far a series reaches below the lungs
+DIRECTIONS = 2880
+COARSE = 128  # rows of the grid on which space is shared out
+
+
+@dataclass(frozen=True)
+class Person:
+    """What differs between bodies.
+
+    Attributes:
+        seed: decides everything that is not stated here.
+        width: half the width of the trunk in mm.
+        height: of the lungs in mm.
+        fat: thickness of subcutaneous fat in mm.
+        heart: size relative to the average.
+        emphysema: 0 (none) to 1 (severe).
+        female: with breasts.
+    """
+
+    seed: int
+    width: float
+    height: float
+    fat: float
+    heart: float
+    emphysema: float
+    female: bool
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One axial slice: Hounsfield units without noise, and which fraction of a pixel is lung."""
+
+    hu: Floats
+    lung: Floats
+    wall_mm: Floats  # signed distance from the inner chest wall, negative within
+    depth_mm: Floats  # below the skin
+
+
+def _smooth(x: Floats, low: float, high: float) -> Floats:
+    """Return 0 below `low`, 1 above `high`, and a smooth step between."""
+    t = np.clip((x - np.float32(low)) / np.float32(high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+class Chest:
+    """Draws the slices of one person on a grid in body coordinates."""
+
+    def __init__(self, person: Person, grid: Grid) -> None:
+        self.person = person
+        self.grid = grid
+        self.scale = person.width / 166.0
+        y, x = grid.axis(1)[:, None], grid.axis(2)[None, :]
+        # In units of the average body, where all the numbers below hold.
+        self.x, self.y = x / self.scale, y / self.scale
+        self.pixel = grid.spacing[1] / self.scale
+        self.thick = grid.spacing[0]
+        self.stretch = person.height / 215.0
+        radius = np.hypot(*np.broadcast_arrays(self.x, self.y)).astype(np.float32)
+        self.radius = np.maximum(radius, np.float32(1e-3))
+        turn = np.arctan2(*np.broadcast_arrays(self.x, self.y))  # 0 at the back, +-pi in front
+        self.direction = np.rint((turn / (2 * np.pi) + 0.5) * (DIRECTIONS - 1)).astype(np.int32)
+        self.around = np.abs(turn).astype(np.float32)
+        self.angle = ((np.arange(DIRECTIONS) / (DIRECTIONS - 1) - 0.5) * 2 * np.pi).astype(
+            np.float32
+        )
+        rng = np.random.default_rng([0x63686573, person.seed])
+        mm = [person_mm / step for person_mm, step in zip((9, 7, 7), grid.spacing, strict=True)]
+        self.streaks = SmoothField(rng, grid.shape, tuple(max(v, 1.0) for v in mm))
+        mm = [person_mm / step for person_mm, step in zip((16, 12, 12), grid.spacing, strict=True)]
+        self.clouds = SmoothField(rng, grid.shape, tuple(max(v, 1.0) for v in mm))
+        mm = [person_mm / step for person_mm, step in zip((4, 3, 3), grid.spacing, strict=True)]
+        self.mottle = SmoothField(rng, grid.shape, tuple(max(v, 1.0) for v in mm))
+        self.lung_hu = float(rng.uniform(-868, -838)) - 22 * person.emphysema
+        self.gravity = float(rng.uniform(0.25, 0.42))
+        self.bone = float(rng.uniform(0.82, 1.1))
+        self.wobble = rng.normal(0, 1, (6, 2)).astype(np.float32)
+        self.domes = (float(rng.uniform(50, 60)), float(rng.uniform(38, 47)))
+        self.rib_phase = float(rng.uniform(-4, 4))
+
+    # contours ------------------------------------------------------------------------------
+
+    def _star(self, half_x: float, front: float, back: float, power: float) -> Floats:
+        """Return the radius of a superellipse in every direction."""
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        half_y = np.where(cos > 0, np.float32(back), np.float32(front))
+        sum_ = np.abs(sin / half_x) ** power + np.abs(cos / half_y) ** power
+        return np.asarray(sum_ ** (-1 / power), np.float32)
+
+    def _cavity(self, z: float) -> Floats:
+        """Return the inside of the rib cage in every direction, at height z."""
+        t = float(np.clip(z / (215 * self.stretch), -0.1, 1.05))
+        dome = max(0.0, 1 - (max(0.0, t - 0.22) / 0.815) ** 2.7) ** 0.55
+        half_x = 127 * dome * (1 - 0.05 * max(0.0, 0.2 - t) / 0.2)
+        front = 80 * max(0.0, 1 - (max(0.0, t - 0.2) / 0.83) ** 3.2) ** 0.6
+        back = 84 * max(0.0, 1 - (max(0.0, t - 0.3) / 0.735) ** 4) ** 0.5
+        star = self._star(max(half_x, 4.0), max(front, 3.0), max(back, 4.0), 2.35)
+        for n, (a, b) in enumerate(self.wobble[:4], start=2):
+            star *= 1 + np.float32(0.006) * (
+                a * np.cos(n * self.angle) + b * np.sin(n * self.angle)
+            )
+        return star
+
+    def _skin(self, z: float, cavity: Floats) -> Floats:
+        """Return the surface of the trunk in every direction, at height z."""
+        t = z / (215 * self.stretch)
+        top = float(_smooth(np.float32(t), 0.72, 1.1))
+        star = self._star(166 - 14 * top, 106 - 26 * top, 121 - 18 * top, 2.35 - 0.2 * top)
+        if self.person.female:
+            apart = (np.abs(self.angle) - np.float32(2.42)) / np.float32(0.36)
+            star += np.float32(26 * np.exp(-(((t - 0.42) / 0.2) ** 2))) * np.exp(-(apart**2))
+        groove = np.abs(self.angle)
+        star -= np.float32(5) * np.exp(-((groove / 0.16) ** 2))  # along the spine
+        star -= np.float32(4) * np.exp(-(((np.pi - groove) / 0.2) ** 2))  # over the sternum
+        return np.maximum(star, cavity + np.float32(15 + 0.6 * self.person.fat))
+
+    def _diaphragm(self) -> Floats:
+        """Return the height of the diaphragm, (rows, columns)."""
+        right, left = self.domes
+        height = np.zeros(self.radius.shape, np.float32)
+        for side, peak in ((-1, right), (1, left)):
+            rho2 = ((self.x - side * 60) / 74) ** 2 + ((self.y + 8) / 92) ** 2
+            height = np.maximum(height, peak * np.maximum(1 - rho2, 0) ** np.float32(0.8))
+        centre = 27 * np.maximum(1 - (self.x / 58) ** 2 - ((self.y + 24) / 62) ** 2, 0)
+        height = np.maximum(height, centre)
+        tilt = 11 - np.float32(0.17) * self.y
+        return np.asarray((height + tilt) * np.float32(self.stretch), np.float32)
+
+    @cached_property
+    def _diaphragm_mm(self) -> Floats:
+        return self._diaphragm()
+
+    @cached_property
+    def _diaphragm_blur(self) -> Floats:
+        """Return over what height the diaphragm is blurred within a pixel and a slice."""
+        gy, gx = np.gradient(self._diaphragm_mm)
+        return np.maximum(self.thick, np.hypot(gy, gx) * 1.2 + 0.5).astype(np.float32)
+
+    def _middle(self, z: float) -> Floats:
+        """Return the signed distance from the mediastinum without vessels, negative within."""
+        t = z / (215 * self.stretch)
+        rows = self.y[:, 0]
+        high = float(_smooth(np.float32(t), 0.55, 0.8))
+        low = 1 - float(_smooth(np.float32(t), 0.05, 0.3))
+        waist = 21 + 4 * high + 10 * low
+        width = np.interp(
+            rows,
+            [-95, -82, -66, -50, -28, 0, 25, 40, 58, 70, 80, 90],
+            [16, 8, 5 + 9 * high, 9 + 10 * high, waist, waist, 20, 19, 20, 25, 36, 60],
+        )
+        lean = np.interp(rows, [-80, -40, 20, 60], [5, 4, 2, 0])
+        return np.asarray(np.abs(self.x - lean[:, None]) - width[:, None], np.float32)
+
+    def _heart(self, z: float) -> tuple[Floats, Floats]:
+        """Return the signed distances from the pericardium and from the left atrium."""
+        size = self.person.heart
+        turn = np.deg2rad(38)
+        x, y = self.x - 20, self.y + 24
+        long = np.cos(turn) * x - np.sin(turn) * y
+        short = np.sin(turn) * x + np.cos(turn) * y
+        up = (z / self.stretch - 60) / (48 * size)
+        rho = np.sqrt((long / (60 * size)) ** 2 + (short / (43 * size)) ** 2 + np.float32(up**2))
+        atrium = np.sqrt(
+            ((self.x - 3) / 32) ** 2
+            + ((self.y - 12) / 19) ** 2
+            + np.float32(((z / self.stretch - 88) / 20) ** 2)
+        )
+        return (
+            np.asarray((rho - 1) * 48 * size, np.float32),
+            np.asarray((atrium - 1) * 20, np.float32),
+        )
+
+    # slices --------------------------------------------------------------------------------
+
+    def _share(self, distance: Floats, blur: float = 1.15) -> Floats:
+        """Return the fraction of a pixel on the negative side of a surface."""
+        share: Floats = np.clip(np.float32(0.5) - distance / np.float32(blur * self.pixel), 0, 1)
+        return share
+
+    def lung_slice(self, index: int) -> tuple[Floats, Floats]:
+        """Return the fraction of lung and the distance from the chest wall, without the rest."""
+        z = float(self.grid.axis(0)[index])
+        wall = self.radius - self._cavity(z)[self.direction]
+        heart, atrium = self._heart(z)
+        middle = np.minimum(np.minimum(self._middle(z), heart), atrium)
+        above = np.clip((z - self._diaphragm_mm) / self._diaphragm_blur + np.float32(0.5), 0, 1)
+        lung = np.minimum(self._share(np.maximum(wall, -middle)), above)
+        return np.asarray(lung, np.float32), wall
+
+    def slice(self, index: int) -> Slice:
+        """Draw one slice, all but vessels and airways."""
+        z = float(self.grid.axis(0)[index])
+        h = 215 * self.stretch
+        streaks = self.streaks.slice(index)
+        clouds = self.clouds.slice(index)
+        cavity = self._cavity(z)
+        skin = self._skin(z, cavity)
+        wall = self.radius - cavity[self.direction]
+        depth = skin[self.direction] - self.radius
+        lung, _ = self.lung_slice(index)
+
+        hu = FAT + 7 * streaks + 4 * clouds
+        if self.person.female:
+            self._add_gland(hu, z, wall, depth, streaks)
+        self._add_muscle(hu, z, wall, depth, streaks)
+        self._add_middle(hu, z, wall, streaks, clouds)
+        self._add_belly(hu, z, wall, streaks, clouds)
+        self._add_bones(hu, z, h, wall, streaks)
+        self._add(hu, self._share(depth - np.float32(1.6)), 10.0)
+
+        tissue = self.lung_hu + np.float32(self.gravity) * self.y + 9 * clouds
+        tissue += 13 * self.mottle.slice(index)
+        behind = _smooth(self.y, 15, 70)
+        tissue += 75 * behind * np.exp(np.minimum(wall, 0) / np.float32(4.5))
+        self._add_fissures(tissue, z, h)
+        hu += lung * (tissue - hu)
+        outside = self._share(depth)
+        hu += outside * (AIR - hu)
+        self._add_table(hu)
+        return Slice(hu, lung, wall, depth)
+
+    def _add(self, hu: Floats, share: Floats, value: float | Floats) -> None:
+        hu += share * (value - hu)
+
+    def _add_gland(
+        self, hu: Floats, z: float, wall: Floats, depth: Floats, streaks: Floats
+    ) -> None:
+        t = z / (215 * self.stretch)
+        front = np.exp(-(((self.around - 2.42) / 0.3) ** 2)) * np.exp(-(((t - 0.42) / 0.16) ** 2))
+        gland = _smooth(front + 0.22 * streaks, 0.55, 0.8)
+        gland *= _smooth(depth, 5, 9) * _smooth(wall, 22, 27)
+        self._add(hu, gland * np.float32(0.85), 35.0)
+
+    def _add_muscle(
+        self, hu: Floats, z: float, wall: Floats, depth: Floats, streaks: Floats
+    ) -> None:
+        t = z / (215 * self.stretch)
+        high = float(_smooth(np.float32(t), 0.3, 0.75))
+        thick = np.interp(
+            np.abs(self.angle),
+            [0.0, 0.25, 0.5, 0.9, 1.3, 1.8, 2.2, 2.7, 3.0, np.pi],
+            np.array([60, 42, 24, 22, 19, 16, 15, 15, 13, 12])
+            + high * np.array([0, 0, 8, 18, 10, 0, 6, 10, 0, 0]),
+        ).astype(np.float32)
+        fat = self.person.fat
+        cover = np.interp(np.abs(self.angle), [0, 1, 2, np.pi], [fat * 0.6, fat, fat, fat * 0.8])
+        edge = np.maximum(
+            wall - thick[self.direction],
+            cover.astype(np.float32)[self.direction] - depth,
+        )
+        muscle = self._share(edge + 1.5 * streaks, 1.6)
+        self._add(hu, muscle, MUSCLE + 5 * streaks)
+        # Fat planes between the layers of muscle.
+        for at, width in ((13.5, 0.9), (21.0, 0.8), (30.0, 1.0)):
+            plane = np.abs(wall - np.float32(at) - 2.2 * streaks) - np.float32(width)
+            self._add(hu, self._share(plane, 1.6) * np.float32(0.8) * muscle, FAT)
+
+    def _add_middle(
+        self, hu: Floats, z: float, wall: Floats, streaks: Floats, clouds: Floats
+    ) -> None:
+        """Draw mediastinal fat, the heart in its pericardial fat, and small nodes."""
+        inside = self._share(wall + 1)
+        self._add(hu, inside, FAT + 8 * streaks)
+        t = z / (215 * self.stretch)
+        if t > 0.3:
+            nodes = _smooth(streaks, 1.5, 1.9) * inside * np.float32(0.8)
+            self._add(hu, nodes, 35.0)
+        heart, atrium = self._heart(z)
+        pericardium = np.abs(heart + np.float32(1.0)) - np.float32(0.6)
+        self._add(hu, self._share(pericardium) * inside * np.float32(0.6), 25.0)
+        chamber = heart + np.float32(4.5) + 1.8 * clouds
+        self._add(hu, self._share(chamber) * inside, 43 + 3 * streaks)
+        groove = np.abs(self.x * 0.8 + self.y + 22 + 3 * clouds) - np.float32(1.3)
+        rim = _smooth(chamber, -13, -3)
+        self._add(hu, self._share(groove) * rim * self._share(chamber) * np.float32(0.9), -60.0)
+        self._add(hu, self._share(atrium + 1.0) * inside, 41 + 3 * streaks)
+
+    def _add_belly(
+        self, hu: Floats, z: float, wall: Floats, streaks: Floats, clouds: Floats
+    ) -> None:
+        """Draw what lies below the diaphragm: liver, stomach, spleen, fat."""
+        below = np.clip((self._diaphragm_mm - z) / self._diaphragm_blur + np.float32(0.5), 0, 1)
+        if not below.any():
+            return
+        below = below * self._share(wall + np.float32(0.5))
+        # The spine and what runs along it stay as they are.
+        below = below * _smooth(np.hypot(self.x, self.y - 48), 24, 26)
+        self._add(hu, below, FAT + 9 * streaks)
+        deep = self._diaphragm_mm - z
+        muscle = np.maximum(np.abs(deep - 1.5) - 1.7, wall) * np.ones_like(wall)
+        self._add(hu, below * self._share(muscle), 45.0)
+        rim = np.maximum(wall + 3, 3 - deep)
+        liver = np.maximum(rim, self.x - 26 + 0.45 * (self.y + 30) + 4 * clouds)
+        self._add(hu, below * self._share(liver, 1.6), LIVER + 3 * streaks)
+        up = z / self.stretch
+        stomach = np.sqrt(
+            ((self.x - 54) / 32) ** 2 + ((self.y + 16) / 36) ** 2 + np.float32(((up - 8) / 32) ** 2)
+        )
+        stomach = np.maximum((stomach - 1) * 30 + 1.5 * clouds, rim)
+        self._add(hu, below * self._share(stomach), 42.0)
+        lumen = stomach + np.float32(4)
+        self._add(hu, below * self._share(lumen), 12.0)
+        gas = np.maximum(lumen, self.y + 24)  # the patient lies on the back
+        self._add(hu, below * self._share(gas), -980.0)
+        spleen = np.sqrt(
+            ((self.x - 84) / 27) ** 2 + ((self.y - 36) / 36) ** 2 + np.float32(((up - 8) / 34) ** 2)
+        )
+        spleen = np.maximum((spleen - 1) * 28 + 2 * clouds, rim)
+        self._add(hu, below * self._share(spleen), 50 + 3 * streaks)
+
+    def _add_bones(self, hu: Floats, z: float, h: float, wall: Floats, streaks: Floats) -> None:
+        cortex, marrow = 720 * self.bone, 170 * self.bone
+        t = z / h
+        # ribs: they leave the spine, run down and forward, and end in cartilage
+        drop = 74 * _smooth(self.angle_abs, 0.15, 2.35) - 30 * _smooth(self.angle_abs, 2.35, 3.0)
+        pitch = 22.5 * self.stretch
+        level = (z + drop[self.direction] - 0.985 * h - self.rib_phase) / np.float32(pitch)
+        which = np.rint(level)
+        off = (level - which) * np.float32(pitch)
+        slope = np.gradient(drop, self.angle[1] - self.angle[0]) / 105
+        off = off / np.sqrt(1 + slope**2).astype(np.float32)[self.direction]
+        # Near the apex the cage closes and ribs lie flatter.
+        across = (wall - np.float32(6.2)) / np.float32(4.1)
+        rho = np.sqrt(across**2 + (off / np.float32(6.4)) ** 2)
+        real = (which <= 0) & (which >= -11) & (self.around > 0.3)
+        bony = real & (self.around < 2.42 + 0.02 * which)
+        body = self._share((rho - 1) * 4.2)
+        self._add(hu, body * bony, cortex)
+        self._add(hu, self._share((rho - np.float32(0.68)) * 4.2) * bony, marrow + 25 * streaks)
+        soft = real & ~bony & (which >= -9) & (self.around < 3.02)
+        self._add(hu, body * soft, 88 + 12 * streaks)
+        # sternum
+        if 0.22 < t < 0.86:
+            width = 13 + 12 * float(_smooth(np.float32(t), 0.62, 0.76))
+            plate = np.maximum(np.abs(self.x) - width, np.abs(wall - 8.5) - 5.2)
+            plate = np.where(self.y < 0, plate, np.float32(50))
+            self._add(hu, self._share(plate), 420 * self.bone)
+            self._add(hu, self._share(plate + np.float32(1.7)), 110 + 25 * streaks)
+        # scapulae
+        if t > 0.42:
+            reach = 0.12 + 0.45 * float(_smooth(np.float32(t), 0.42, 0.8))
+            blade = np.abs(wall - 24 - 5 * (self.around - 0.85)) - np.float32(2.4)
+            blade = np.maximum(blade, (np.abs(self.around - 0.86) - np.float32(reach)) * 105)
+            self._add(hu, self._share(blade), cortex * 0.8)
+            if t > 0.72:
+                ridge = np.maximum(np.abs(self.around - 0.95) * 105 - 3, np.abs(wall - 31) - 8)
+                self._add(hu, self._share(ridge), cortex * 0.7)
+        self._add_spine(hu, z, streaks, cortex, marrow)
+
+    @cached_property
+    def angle_abs(self) -> Floats:
+        """Every direction of the tables, from 0 at the back to pi in front."""
+        return np.abs(self.angle)
+
+    def _add_spine(
+        self, hu: Floats, z: float, streaks: Floats, cortex: float, marrow: float
+    ) -> None:
+        pitch = 22.5 * self.stretch
+        phase = (z / pitch + 0.3) % 1.0  # 0 to 0.22 is disc
+        disc = 1 - float(_smooth(np.float32(abs(phase - 0.11)), 0.09, 0.15))
+        plate = float(np.exp(-(((abs(phase - 0.11) - 0.17) / 0.05) ** 2)))
+        x, y = self.x, self.y
+        waist = 1 - 0.06 * np.cos(2 * np.pi * (phase - 0.11) + np.pi)
+        vertebra = np.sqrt((x / (18 * waist)) ** 2 + ((y - 50) / (15.5 * waist)) ** 2)
+        vertebra = (vertebra - 1) * 16
+        vertebra = np.maximum(vertebra, 44 - 0.05 * x**2 + 18 - y - 26)  # rounded front
+        canal = (np.sqrt((x / 9.5) ** 2 + ((y - 73) / 8) ** 2) - 1) * 8.5
+        vertebra = np.maximum(vertebra, -canal - 1.5)
+        body = self._share(vertebra)
+        self._add(hu, body, (1 - disc) * cortex * 0.85 + disc * 95)
+        inner = self._share(vertebra + np.float32(1.8))
+        self._add(hu, inner, (1 - disc) * (marrow + 260 * plate + 30 * streaks) + disc * 85)
+        # the arch, with processes to the sides and to the back
+        arch = np.abs(canal - 2.5) - 2.6
+        back = np.maximum(np.abs(x) - 3.4, np.abs(y - 93) - 11)
+        processes = float(_smooth(np.float32(abs(phase - 0.75)), 0.22, 0.3))
+        bar = np.abs(y - 76 - 0.18 * np.abs(x)) - 4.6
+        side = np.maximum(bar, np.abs(np.abs(x) - 21) - 13) + 12 * processes
+        gap = float(_smooth(np.float32(abs(phase - 0.2)), 0.05, 0.16))
+        arch = np.maximum(arch, np.where(y < 66, 30 * (1 - gap), 0) + arch)
+        bone = np.minimum(np.minimum(arch, back), side)
+        self._add(hu, self._share(bone), cortex * 0.8)
+        self._add(hu, self._share(bone + np.float32(2.0)), marrow * 1.2)
+        self._add(hu, self._share(canal), 18.0)
+        cord = (np.sqrt((x / 5) ** 2 + ((y - 73) / 4) ** 2) - 1) * 4.5
+        self._add(hu, self._share(cord), 38.0)
+
+    def fissure(self, z: float | NDArray[np.float64], x: Floats | NDArray[np.float64]) -> Floats:
+        """Return where the oblique fissure lies, y in body millimetres of the average body."""
+        t = np.asarray(z) / (215 * self.stretch)
+        return np.asarray(-64 + 205 * (t - 0.1) - 0.0032 * (np.abs(x) - 70) ** 2, np.float32)
+
+    def _add_fissures(self, tissue: Floats, z: float, h: float) -> None:
+        line = self.y - self.fissure(z, self.x)
+        # A slanting sheet half a millimetre thick, blurred by the slice.
+        tissue += 105 * np.exp(-((line / np.float32(1.5)) ** 2))
+        level = z - 0.47 * h + 0.05 * (self.x + 60) + 0.0016 * (self.x + 70) ** 2 - 0.06 * self.y
+        sheet = np.exp(-((level / np.float32(1.3)) ** 2))
+        tissue += 90 * sheet * ((self.x < 0) & (line < 0))
+
+    def _add_table(self, hu: Floats) -> None:
+        y = self.y - 124 + np.float32(0.00045) * self.x**2
+        for at, half, value in ((2.5, 1.2, -150.0), (27.0, 0.9, -350.0)):
+            self._add(hu, self._share(np.abs(y - at) - half) * (hu < -700), value)
+
+
+# tubes: vessels and airways ----------------------------------------------------------------
+
+
+def _path(points: Iterable[tuple[float, float, float, float]]) -> Tubes:
+    """Return tubes along (z, y, x, radius)."""
+    table = np.array(list(points), np.float32)
+    return Tubes(table[:-1, :3], table[1:, :3], table[:-1, 3], table[1:, 3])
+
+
+LARGE_VESSELS = [
+    # aorta with its arch
+    [(70, -20, -4, 15), (95, -25, -14, 15.5), (122, -24, -20, 15.5), (143, -14, -16, 14.5),
+     (156, 2, -4, 13.5), (158, 18, 10, 13), (152, 32, 22, 12.5), (132, 38, 26, 12),
+     (95, 38, 25, 11.5), (50, 38, 20, 11), (10, 37, 11, 10.5), (-20, 36, 8, 10)],
+    [(154, 0, -6, 6), (178, -4, -16, 6), (205, -4, -26, 5), (230, 0, -34, 4)],
+    [(158, 10, 4, 4), (185, 2, 14, 3.6), (230, 2, 24, 3.4)],
+    [(158, 20, 12, 5), (180, 20, 24, 4.5), (212, 14, 40, 4.5), (222, 0, 70, 4)],
+    # superior vena cava and the veins that form it
+    [(84, -10, -27, 10), (120, -14, -27, 9), (162, -20, -24, 8.5), (200, -18, -32, 6.5),
+     (230, -14, -40, 6)],
+    [(160, -22, -24, 6.5), (170, -34, 0, 6.5), (184, -30, 26, 6), (205, -20, 38, 6)],
+    [(-20, 2, -20, 11), (24, -2, -22, 11), (44, -8, -20, 11)],
+    [(-20, 38, -9, 3.5), (100, 37, -8, 4), (128, 28, -14, 4), (132, 6, -25, 4)],
+    # pulmonary trunk and its two branches
+    [(84, -44, 10, 13), (104, -36, 16, 13), (118, -18, 24, 12), (117, 4, 38, 10), (110, 12, 48, 8)],
+    [(108, -26, 14, 11), (107, -12, -4, 10.5), (105, -4, -28, 9.5), (103, 2, -44, 8)],
+    # pulmonary veins at the left atrium
+    [(88, 10, -26, 7), (92, -4, -44, 5.5)], [(82, 16, -26, 7), (78, 18, -44, 5.5)],
+    [(92, 8, 30, 7), (97, -8, 46, 5.5)], [(84, 16, 30, 7), (80, 18, 46, 5.5)],
+]  # fmt: skip
+GULLET = [
+    (230, 20, 3, 6.5),
+    (160, 24, 4, 6.5),
+    (110, 30, 6, 6.5),
+    (60, 28, 8, 7),
+    (16, 18, 14, 7.5),
+]
+WINDPIPE = [
+    [(230, 4, 0, 8.8), (180, 8, 0, 8.8), (150, 12, -1, 8.8), (136, 13, -1, 9)],
+    [(137, 13, -3, 7), (122, 12, -20, 6.8), (112, 11, -34, 6)],
+    [(137, 13, 1, 6.2), (120, 14, 22, 6), (108, 15, 42, 5.4)],
+]
+ARTERY_ROOT = {-1: (103.0, 2.0, -44.0), 1: (110.0, 12.0, 48.0)}
+VEIN_ROOTS = {
+    -1: ((92.0, -4.0, -44.0), (78.0, 18.0, -44.0)),
+    1: ((97.0, -8.0, 46.0), (80.0, 18.0, 46.0)),
+}
+BRONCHUS_ROOT = {-1: (112.0, 11.0, -34.0), 1: (108.0, 15.0, 42.0)}
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Everything tubular, in body millimetres."""
+
+    blood: Tubes
+    gullet: Tubes
+    airways: Tubes
+    wall_mm: Floats  # thickness of each airway's wall
+    spots: Tubes  # emphysema
+
+
+class Lungs:
+    """The space of the lungs on a coarse grid, the same whatever a series' matrix is."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        step = 2 * person.width * 1.02 / COARSE
+        slices = int((person.height + 12) / 3)
+        first = (-(COARSE - 1) / 2) * step
+        self.grid = Grid((0.0, first, first), (3.0, step, step), (slices, COARSE, COARSE))
+        self.chest = Chest(person, self.grid)
+        planes = [self.chest.lung_slice(k) for k in range(slices)]
+        self.lung = np.stack([plane[0] for plane in planes]) > 0.5
+        self.wall_mm = np.stack([plane[1] for plane in planes]) * self.chest.scale
+        self.scales = np.array([self.chest.stretch, self.chest.scale, self.chest.scale])
+
+    @cached_property
+    def inside_mm(self) -> Floats:
+        """Distance of every voxel of lung from what is not lung."""
+        distance = ndimage.distance_transform_edt(self.lung, sampling=self.grid.spacing)
+        return np.asarray(distance, np.float32)
+
+    def places(self, rng: np.random.Generator, n: int, margin_mm: float) -> NDArray[np.float64]:
+        """Return n points (zyx) spread evenly over the lungs, away from their surface."""
+        voxels = np.argwhere(self.inside_mm > margin_mm)
+        chosen = voxels[rng.permutation(len(voxels))[:n]]
+        shaken = chosen + rng.uniform(-0.5, 0.5, chosen.shape)
+        return np.asarray(shaken * self.grid.spacing + self.grid.origin, np.float64)
+
+    def lobe(self, points: NDArray[np.float64]) -> NDArray[np.int_]:
+        """Return the lobe of points: 0 upper, 1 middle or lingula, 2 lower."""
+        h = self.person.height
+        scaled = points / np.array([1.0, self.chest.scale, self.chest.scale])
+        lower = scaled[:, 1] > self.chest.fissure(scaled[:, 0], scaled[:, 2])
+        middle = ~lower & (scaled[:, 0] < 0.46 * h)
+        return np.where(lower, 2, np.where(middle, 1, 0))
+
+    def tree(self, obstacles: list[tuple[NDArray[np.float64], float]]) -> Tree:
+        """Grow vessels and airways, leading them around nodules.
+
+        Args:
+            obstacles: centres (zyx) and radii of the nodules.
+        """
+        rng = np.random.default_rng([0x74726565, self.person.seed])
+        blood = [_path(points) for points in LARGE_VESSELS]
+        blood = [self._sized(part) for part in blood]
+        airways = [self._sized(_path(points)) for points in WINDPIPE]
+        walls = [np.full(len(part.start), 1.3, np.float32) for part in airways]
+        for side in (-1, 1):
+            for kind in ("artery", "vein"):
+                points = self.places(rng, 3400, 2.5)
+                points = points[np.sign(points[:, 2]) == side][:1000]
+                lobe = self.lobe(points)
+                for number in range(3):
+                    supplied = points[lobe == number]
+                    if len(supplied) < 5:
+                        continue
+                    if kind == "artery":
+                        root = ARTERY_ROOT[side]
+                    else:
+                        root = VEIN_ROOTS[side][1 if number == 2 else 0]
+                    start = np.array(root) * self.scales
+                    part = grow(start, supplied, rng)
+                    blood.append(part)
+                    if kind == "artery":
+                        beside, wall = self._bronchi(part, side)
+                        airways.append(beside)
+                        walls.append(wall)
+        spots = self._emphysema(rng)
+        vessels, tubes = join(blood), join(airways)
+        for centre, radius in obstacles:
+            vessels, tubes = (_around(part, centre, radius) for part in (vessels, tubes))
+        gullet = self._sized(_path(GULLET))
+        return Tree(vessels, gullet, tubes, np.concatenate(walls), spots)
+
+    def _sized(self, tubes: Tubes) -> Tubes:
+        scales = self.scales.astype(np.float32)
+        size = np.float32(self.chest.scale)
+        return Tubes(
+            tubes.start * scales,
+            tubes.end * scales,
+            tubes.radius_start * size,
+            tubes.radius_end * size,
+        )
+
+    def _bronchi(self, arteries: Tubes, side: int) -> tuple[Tubes, Floats]:
+        """Return the airways that run beside the larger arteries of a lobe, and their walls."""
+        root = (np.array(BRONCHUS_ROOT[side]) * self.scales).astype(np.float32)
+        large = np.minimum(arteries.radius_start, arteries.radius_end) > 1.12
+        start, end, first, last = (column[large] for column in arteries)
+        beside = np.array([0.25, 0.8, -0.55 * side], np.float32)
+        ratio = np.float32(0.8)
+        start = start + beside * (first * (1 + ratio) + 0.6)[:, None]
+        end = end + beside * (last * (1 + ratio) + 0.6)[:, None]
+        start = np.concatenate([root[None], start])
+        end = np.concatenate([start[1:2], end])
+        first = np.concatenate([first[:1], first]) * ratio
+        last = np.concatenate([first[:1], last * ratio])
+        return Tubes(start, end, first, last), np.asarray(0.45 + 0.16 * first, np.float32)
+
+    def _emphysema(self, rng: np.random.Generator) -> Tubes:
+        """Return low-attenuation spots, most of them in the upper lobes."""
+        n = int(900 * self.person.emphysema)
+        places = self.places(rng, 3 * n, 3.0)
+        high = places[:, 0] / self.person.height
+        places = places[rng.random(len(places)) < high**1.5][:n].astype(np.float32)
+        ends = places + rng.normal(0, 2.5, places.shape).astype(np.float32)
+        radius = rng.gamma(3.0, 0.75, len(places)).astype(np.float32) + np.float32(0.8)
+        return Tubes(places, ends, radius, radius * np.float32(0.8))
+
+
+def _around(tubes: Tubes, centre: NDArray[np.float64], radius: float) -> Tubes:
+    """Push tubes aside as a nodule does, keeping them connected."""
+
+    def push(points: Floats) -> Floats:
+        away = points - centre
+        distance = np.sqrt((away**2).sum(axis=1))
+        target = (distance**3 + radius**3) ** (1 / 3)
+        scale = np.where(distance < 3 * radius, target / np.maximum(distance, 1e-3), 1.0)
+        return np.asarray(centre + away * scale[:, None], np.float32)
+
+    return Tubes(push(tubes.start), push(tubes.end), tubes.radius_start, tubes.radius_end)
