@@ -17,8 +17,8 @@ class StorableJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        data = super().parse(stream, media_type, parser_context)
         try:
+            data = super().parse(stream, media_type, parser_context)
             _check(data)
         except (ValueError, RecursionError) as error:
             raise ParseError(f"The request cannot be stored: {error}.") from None

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from reader_study.dicomweb.uids import pseudonymous_uid
+from reader_study.dicomweb.metadata import pseudonymous_uid
 from reader_study.models import Reading
 
 

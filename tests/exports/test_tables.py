@@ -6,6 +6,8 @@ import zipfile
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from reader_study.domain.reading import Stage
 from reader_study.exports.tables import PREDICTIONS, READINGS, write_tables
@@ -123,9 +125,6 @@ def test_the_command_names_the_studies_there_are():
 
 
 def test_the_export_takes_as_many_queries_for_many_readings_as_for_one():
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
     def queries(study):
         with CaptureQueriesContext(connection) as captured:
             write_tables(study, io.BytesIO())
