@@ -6,6 +6,7 @@ Nothing stops the look: a problem belongs to a file or a series, and the next on
 import hashlib
 import io
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -245,6 +246,8 @@ def _files(folder: Path, aside: list[Problem]) -> Iterator[Path]:
 def _read(path: Path, name: str) -> _Slice | Problem:
     """Read one file; whatever its bytes do to the reader is a problem of this file."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return Problem("not_dicom", "is not a file", name)  # opening a pipe would wait
         content = path.read_bytes()
     except OSError as error:
         return Problem("unreadable_file", f"cannot be opened: {error.strerror}", name)
@@ -272,7 +275,7 @@ def _read_dataset(dataset: Dataset, path: Path, name: str, content: bytes) -> _S
     def say(code: str, detail: str) -> None:
         problems.append(Problem(code, detail, name))
 
-    syntax = UID(str(dataset.file_meta.TransferSyntaxUID))
+    syntax = str(dataset.file_meta.TransferSyntaxUID)
     digest = ""
     if str(dataset.get("SOPClassUID")) != CT_IMAGE_STORAGE or _whole(dataset, "NumberOfFrames") > 1:
         say("unsupported_image", "is not a single-frame CT image; convert it to one file a slice")
@@ -307,7 +310,7 @@ def _read_dataset(dataset: Dataset, path: Path, name: str, content: bytes) -> _S
         series=uids[1],
         instance=uids[2],
         frame_of_reference=frame if is_uid(frame) else "",
-        syntax=str(syntax),
+        syntax=syntax,
         rows=_whole(dataset, "Rows"),
         columns=_whole(dataset, "Columns"),
         place=place,
@@ -354,6 +357,7 @@ def _judge(found: Sequence[_Slice], aside: list[Problem]) -> SeriesReport:
         elif (other.digest, other.place) == (one.digest, one.place):
             aside.append(Problem("same_file_twice", "is there twice", str(one.path.name)))
         else:
+            slices.append(one)
             say("duplicate_uid", f"{other.path.name} and {one.path.name} differ but share one UID")
     problems += _summed_up(slices)
 
@@ -378,10 +382,16 @@ def _judge(found: Sequence[_Slice], aside: list[Problem]) -> SeriesReport:
         patient=slices[0].patient,
         frame_of_reference_uid=frame,
         files=tuple(one.path for one in slices),
-        transfer_syntaxes=tuple(UID(syntax).name for syntax in syntaxes),
+        transfer_syntaxes=tuple(_name(syntax) for syntax in syntaxes),
         geometry=geometry,
         problems=tuple(problems),
     )
+
+
+def _name(syntax: str) -> str:
+    """Return the name of a transfer syntax; one that is none is its own name."""
+    with tolerant():
+        return UID(syntax).name
 
 
 def _summed_up(slices: Sequence[_Slice]) -> list[Problem]:

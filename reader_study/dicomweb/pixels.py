@@ -6,6 +6,7 @@ numbers even of a lossy original, whose decoders differ; and no comment of anoth
 travels inside the compressed bytes.
 """
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,6 +34,9 @@ LOSSY_SYNTAXES = frozenset(
         "1.2.840.10008.1.2.4.112",  # JPEG XL
     }
 )
+
+# It logs whatever it warns of, once a slice; here a problem is told once, by the import.
+logging.getLogger("pydicom").setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -179,5 +179,7 @@ class UpstreamArchive:
                 headers=self._headers,
                 timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S),
             )
+            # Its retries take half a minute, while a reader waits; our callers ask again.
+            client.set_http_retry_params(retry=False)
             self._threads.client = client
         return client

@@ -1,0 +1,1 @@
+"""Archives, imports and headers, without Django."""

@@ -1,0 +1,108 @@
+"""Real series, unpacked once a session; an Orthanc of our own."""
+
+import base64
+import json
+import shutil
+import socket
+import subprocess
+import tarfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def lidc(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with LIDC-IDRI-0001, -0063 and parts of -0002 and -0003."""
+    archives = sorted((DATA / "lidc_idri_dicom").glob("*.tar.xz"))
+    if not archives:
+        pytest.skip(f"no LIDC-IDRI series in {DATA}")
+    folder = tmp_path_factory.mktemp("lidc")
+    for archive in archives:
+        with tarfile.open(archive) as tar:
+            # The argument `filter` is newer than Debian 12's Python.
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
+            tar.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nema() -> Path:
+    """Return a folder with two CT images in seven transfer syntaxes each."""
+    folder = DATA / "dicom_test_samples" / "nema_compsamples"
+    if not folder.is_dir():
+        pytest.skip(f"no NEMA samples in {DATA}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Orthanc"]:
+    """Start an empty Orthanc on 127.0.0.1, and stop it by its process id."""
+    program = shutil.which("Orthanc")
+    plugin = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+    if program is None or not plugin.exists():
+        pytest.skip("no Orthanc here (apt-get install orthanc orthanc-dicomweb)")
+    folder = tmp_path_factory.mktemp("orthanc")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    configuration = {
+        "Name": "Reread tests",
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "HttpPort": port,
+        "HttpBindAddresses": ["127.0.0.1"],
+        "RemoteAccessAllowed": False,
+        "HttpCompressionEnabled": False,
+        "DicomServerEnabled": False,
+        "AuthenticationEnabled": True,
+        "RegisteredUsers": {"reread": "orthanc"},
+        "Plugins": [str(plugin)],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+    }
+    (folder / "orthanc.json").write_text(json.dumps(configuration))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, str(folder / "orthanc.json")], stdout=log, stderr=subprocess.STDOUT
+        )
+    server = Orthanc(f"http://127.0.0.1:{port}")
+    try:
+        for _ in range(200):
+            if process.poll() is not None:
+                pytest.fail((folder / "log").read_text()[-2000:])
+            if server.answers():
+                break
+            time.sleep(0.05)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+class Orthanc:
+    """A running Orthanc."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.url = f"{address}/dicom-web"
+        self.token = "Basic " + base64.b64encode(b"reread:orthanc").decode()
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = self.token
+
+    def answers(self) -> bool:
+        """Tell whether it has started."""
+        try:
+            return self._session.get(f"{self.address}/system", timeout=1).ok
+        except requests.RequestException:
+            return False
+
+    def upload(self, files: Iterable[Path]) -> None:
+        """Put DICOM files into it."""
+        for file in files:
+            answer = self._session.post(f"{self.address}/instances", data=file.read_bytes())
+            answer.raise_for_status()

@@ -1,0 +1,421 @@
+"""What is found in a folder, and what follows from it."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from pydicom.dataset import FileDataset
+from pydicom.uid import RLELossless
+
+from reader_study.dicomweb.ingest import (
+    VERDICTS,
+    Findings,
+    SeriesReport,
+    Verdict,
+    look_at,
+    place_nodules,
+)
+from reader_study.dicomweb.nodules import BadRow, NoduleRow, UnreadableList, read_nodules
+from reader_study.dicomweb.pixels import tolerant
+from tests.dicomweb.series import SERIES, STUDY, a_series, a_slice, noise, put_pixels
+
+
+def codes(report: SeriesReport) -> set[str]:
+    return {problem.code for problem in report.problems}
+
+
+def only(findings: Findings) -> SeriesReport:
+    (report,) = findings.series
+    return report
+
+
+def test_a_sound_series_is_described_in_one_line_and_can_be_imported(tmp_path: Path) -> None:
+    a_series(tmp_path, slices=50)
+
+    report = only(look_at(tmp_path))
+
+    assert codes(report) == set()
+    assert str(report) == (
+        f"{SERIES} | 50 slices | Explicit VR Little Endian | 64 x 48, 1.000 x 1.000 mm, "
+        "z 0.00 to 122.50 mm, every 2.50 mm | can be imported"
+    )
+
+
+def test_slices_are_put_in_order_by_their_place_whatever_their_names_and_numbers(
+    tmp_path: Path,
+) -> None:
+    def backwards(dataset: FileDataset) -> None:
+        dataset.ImagePositionPatient = [-24, -32, -float(dataset.ImagePositionPatient[2])]
+
+    files = a_series(tmp_path, edit_all=backwards)
+
+    assert list(only(look_at(tmp_path)).files) == files[::-1]
+
+
+def shift(*offset_mm: float) -> Callable[[FileDataset], None]:
+    def edit(dataset: FileDataset) -> None:
+        place = np.array(dataset.ImagePositionPatient, dtype=float) + offset_mm
+        dataset.ImagePositionPatient = place.tolist()
+
+    return edit
+
+
+def setting(**values: Any) -> Callable[[FileDataset], None]:
+    def edit(dataset: FileDataset) -> None:
+        for name, value in values.items():
+            if value is None:
+                del dataset[name]
+            else:
+                setattr(dataset, name, value)
+
+    return edit
+
+
+def shear(dataset: FileDataset) -> None:
+    shift(0, 0.3 * float(dataset.ImagePositionPatient[2]), 0)(dataset)
+
+
+def half_the_pixels(dataset: FileDataset) -> None:
+    dataset.PixelData = dataset.PixelData[: len(dataset.PixelData) // 2 // 2 * 2]
+
+
+def smaller(dataset: FileDataset) -> None:
+    put_pixels(dataset, noise(0, (32, 48)))
+
+
+SPOILED: dict[str, dict[str, Any]] = {
+    "undecodable_pixels": {"edits": {4: half_the_pixels}},
+    "unsupported_image": {"edits": {4: setting(NumberOfFrames=2)}},
+    "burned_in": {"edits": {4: setting(BurnedInAnnotation="YES")}},
+    "no_place": {"edits": {4: setting(ImagePositionPatient=None)}},
+    "no_hounsfield": {"edits": {4: setting(RescaleSlope=None)}},
+    "mixed_studies": {"edits": {4: setting(StudyInstanceUID="1.2.3.4")}},
+    "mixed_size": {"edits": {4: smaller}},
+    "mixed_orientation": {"edits": {4: setting(ImageOrientationPatient=[0, 1, 0, 1, 0, 0])}},
+    "mixed_frames": {"edits": {4: setting(FrameOfReferenceUID="1.2.3.4")}},
+    "duplicate_uid": {"edits": {4: setting(SOPInstanceUID=f"{SERIES}.1")}},
+    "duplicate_slice": {"edits": {4: shift(0, 0, -2.5)}},
+    "missing_slices": {"edits": {11: shift(0, 0, 5)}},
+    "irregular_spacing": {"edits": {4: shift(0, 0, 0.6)}},
+    "tilted_gantry": {"edit_all": shear},
+    "too_few_slices": {"slices": 2},
+    "no_frame_of_reference": {"edit_all": setting(FrameOfReferenceUID=None)},
+    "not_axial": {
+        "edit_all": lambda dataset: setting(
+            ImageOrientationPatient=[1, 0, 0, 0, 0, -1],
+            ImagePositionPatient=[-24, dataset.ImagePositionPatient[2], 40],
+        )(dataset)
+    },
+    "lossy": {"edit_all": lambda dataset: as_near_lossless(dataset)},
+    "thick_slices": {"edit_all": lambda d: shift(0, 0, 1.5 * (d.InstanceNumber - 1))(d)},
+    "covers_little": {},
+}
+
+
+def as_near_lossless(dataset: FileDataset) -> None:
+    from pydicom.uid import JPEGLSNearLossless
+
+    put_pixels(dataset, np.abs(noise(0)).astype(np.uint16))
+    dataset.compress(JPEGLSNearLossless, jls_error=2, generate_instance_uid=False)
+
+
+@pytest.mark.parametrize("code", SPOILED)
+def test_each_problem_of_a_series_is_found_and_named(code: str, tmp_path: Path) -> None:
+    a_series(tmp_path, **SPOILED[code])
+
+    report = next(r for r in look_at(tmp_path).series if r.series_uid == SERIES)
+
+    assert codes(report) - {"covers_little"} == {code} - {"covers_little"}
+    assert bool(report.refusals) == (VERDICTS[code] is Verdict.REFUSES)
+    assert ("refused: " in str(report)) == bool(report.refusals)
+    assert all(problem.detail in str(report) for problem in report.problems)
+
+
+def test_each_verdict_on_a_series_has_a_test() -> None:
+    of_series = list(VERDICTS)[
+        list(VERDICTS).index("undecodable_pixels") : list(VERDICTS).index("no_nodules")
+    ]
+    assert set(of_series) == set(SPOILED)
+
+
+def test_a_missing_slice_is_placed(tmp_path: Path) -> None:
+    files = a_series(tmp_path)
+    files[5].unlink()
+    files[6].unlink()
+
+    (problem,) = only(look_at(tmp_path)).refusals
+
+    assert problem.detail == "2 slices missing after z 10.00 mm"
+
+
+def test_rounded_positions_are_not_called_irregular(tmp_path: Path) -> None:
+    a_series(
+        tmp_path,
+        edit_all=lambda d: setting(
+            ImagePositionPatient=[-24, -32, round(1.25 * (d.InstanceNumber - 1), 1)]
+        )(d),
+    )
+
+    assert only(look_at(tmp_path)).refusals == ()
+
+
+def test_what_is_not_a_slice_is_set_aside_and_the_series_judged_without_it(tmp_path: Path) -> None:
+    files = a_series(tmp_path)
+    (tmp_path / "notes.txt").write_text("not an image")
+    (tmp_path / "empty.dcm").touch()
+    shutil.copy(files[0], tmp_path / "copy.dcm")
+    for name, edit in {
+        "scout.dcm": setting(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]),
+        "mr.dcm": setting(Modality="MR"),
+        "uid.dcm": setting(SOPInstanceUID="../../etc/passwd"),
+    }.items():
+        other = a_slice(30)
+        with tolerant():
+            edit(other)
+            pydicom.dcmwrite(tmp_path / name, other)
+
+    found = look_at(tmp_path)
+
+    assert only(found).files == tuple(files)
+    assert {(problem.code, problem.where) for problem in found.set_aside} == {
+        ("not_dicom", "notes.txt"),
+        ("not_dicom", "empty.dcm"),
+        ("same_file_twice", "copy.dcm"),
+        ("localizer", "scout.dcm"),
+        ("other_modality", "mr.dcm"),
+        ("bad_uid", "uid.dcm"),
+    }
+    assert found.looked_at_everything
+
+
+def test_many_files_of_another_modality_are_one_line(tmp_path: Path) -> None:
+    a_series(tmp_path, edit_all=setting(Modality="MR"))
+
+    assert look_at(tmp_path).lines() == [
+        "set aside: 12 files, 000.dcm and others: is MR, not CT",
+    ]
+
+
+def test_a_file_that_cannot_be_opened_is_told_and_the_look_is_incomplete(tmp_path: Path) -> None:
+    a_series(tmp_path)
+    (tmp_path / "lost.dcm").symlink_to(tmp_path / "nowhere")
+
+    found = look_at(tmp_path)
+
+    assert not found.looked_at_everything
+    assert only(found).geometry is not None
+
+
+@given(cut=st.integers(0, 5_000), flips=st.lists(st.integers(0, 1_200), max_size=8))
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_damaged_bytes_are_a_problem_of_their_file_and_never_stop_the_look(
+    tmp_path: Path, cut: int, flips: list[int]
+) -> None:
+    (file,) = a_series(tmp_path, slices=1)
+    content = bytearray(file.read_bytes())
+    for place in flips:
+        content[132 + place] ^= 0x5A
+    file.write_bytes(content[: len(content) - cut])
+
+    found = look_at(tmp_path)
+
+    assert len(found.series) + len(found.set_aside) == 1
+
+
+def test_complete_lidc_series_can_be_imported_and_parts_say_how_little_they_cover(
+    lidc: Path,
+) -> None:
+    found = look_at(lidc)
+
+    lines = {re.sub(r"\d+\.\d+\.\d[\d.]*\d{6}", "", str(one)) for one in found.series}
+    assert found.set_aside == ()
+    assert lines == {
+        f"{uid} | {slices} slices | Explicit VR Little Endian | {rest}"
+        for uid, slices, rest in (
+            ("", 133, "512 x 512, 0.703 x 0.703 mm, z -340.00 to -10.00 mm, every 2.50 mm "
+             "| can be imported"),
+            ("", 133, "512 x 512, 0.781 x 0.781 mm, z -368.00 to -38.00 mm, every 2.50 mm "
+             "| can be imported"),
+            ("", 12, "512 x 512, 0.682 x 0.682 mm, z -94.50 to -80.75 mm, every 1.25 mm "
+             "| can be imported | note: it covers only 14 mm of the patient"),
+            ("", 11, "512 x 512, 0.820 x 0.820 mm, z -204.00 to -179.00 mm, every 2.50 mm "
+             "| can be imported | note: it covers only 25 mm of the patient"),
+        )
+    }  # fmt: skip
+
+
+# Nodules
+
+HEADER = "patient,study,series,nodule,x,y,z,diameter,reference,reference_source"
+
+
+def a_list(folder: Path, *lines: str, header: str = HEADER, encoding: str = "utf-8") -> Path:
+    path = folder / "nodules.csv"
+    path.write_text("\n".join([header, *lines]) + "\n", encoding=encoding)
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_list_of_nodules_is_read_as_spreadsheets_write_it(
+    tmp_path: Path, encoding: str, delimiter: str
+) -> None:
+    number = "1.5" if delimiter == "," else "1,5"
+    line = f"P-1,{STUDY},{SERIES},N1,NUMBER,-2,3,8,Malignant,Pathologie Zürich"
+    path = a_list(
+        tmp_path,
+        line.replace(",", delimiter).replace("NUMBER", number),
+        "",
+        header=HEADER.replace(",", delimiter),
+        encoding=encoding,
+    )
+
+    rows, bad = read_nodules(path)
+
+    assert bad == []
+    assert rows == [
+        NoduleRow(2, "P-1", STUDY, SERIES, "N1", (1.5, -2, 3), 8, True, "Pathologie Zürich")
+    ]
+
+
+def test_optional_columns_may_be_missing(tmp_path: Path) -> None:
+    path = a_list(
+        tmp_path, f"P-1,{STUDY},{SERIES},N1,1,2,3", header="patient,study,series,nodule,x,y,z"
+    )
+
+    ((row,), _) = read_nodules(path)
+
+    assert (row.diameter_mm, row.malignant, row.reference_source) == (None, None, "")
+
+
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        ("N1,one,2,3,,,", "bad_number"),
+        ("N1,nan,2,3,,,", "bad_number"),
+        ("N1,1,2,,,,", "bad_number"),
+        ("N1,1,2,3,-4,,", "bad_number"),
+        ("N1,1,2,3,,maybe,", "bad_reference"),
+        (",1,2,3,,,", "bad_label"),
+    ],
+)
+def test_a_bad_line_is_told_and_the_next_one_read(tmp_path: Path, cells: str, code: str) -> None:
+    good = f"P-1,{STUDY},{SERIES},N2,1,2,3,,,"
+    rows, bad = read_nodules(a_list(tmp_path, f"P-1,{STUDY},{SERIES},{cells}", good))
+
+    assert [(b.line, b.code) for b in bad] == [(2, code)]
+    assert [row.label for row in rows] == ["N2"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be opened"),
+        (b"patient,study,series,nodule,x,y\n", "lacks the column z"),
+        (HEADER.encode() + b"\nZ\xfcrich\n", "not UTF-8"),
+        (b"", "lacks the column"),
+        (HEADER.encode() + b'\n"open\n', "line 2"),
+    ],
+)
+def test_a_list_that_cannot_be_read_at_all_says_why(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / "nodules.csv"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(UnreadableList, match=reason):
+        read_nodules(path)
+
+
+def a_row(**values: Any) -> NoduleRow:
+    given = {"label": "N1", "centre_mm": (0.0, 0.0, 60.0), **values}
+    return NoduleRow(
+        **{
+            "line": 2,
+            "patient": "P-1",
+            "study_uid": STUDY,
+            "series_uid": SERIES,
+            "diameter_mm": None,
+            "malignant": None,
+            "reference_source": "",
+            **given,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [
+        (a_row(series_uid="1.2.3"), "unknown_series"),
+        (a_row(study_uid="1.2.3"), "unknown_study"),
+        (a_row(centre_mm=(0.0, 0.0, 130.0)), "nodule_outside_volume"),
+        (a_row(centre_mm=(30.0, 0.0, 60.0)), "nodule_outside_volume"),
+        (a_row(centre_mm=(10.0, 0.0, 60.0)), "nodule_near_edge"),
+        (a_row(centre_mm=(-1.0, 0.0, 60.0), patient="P-2"), "other_patient"),
+    ],
+)
+def test_each_problem_of_a_nodule_is_found_and_named(
+    row: NoduleRow, code: str, tmp_path: Path
+) -> None:
+    a_series(tmp_path, slices=50)
+
+    report = place_nodules([row], [], look_at(tmp_path).series)
+
+    assert code in {problem.code for problem in report.problems}
+    assert bool(report.accepted) == (VERDICTS[code] is Verdict.WARNS)
+
+
+def test_two_nodules_of_one_name_are_one_too_many(tmp_path: Path) -> None:
+    a_series(tmp_path)
+
+    report = place_nodules([a_row(), a_row(line=3)], [], look_at(tmp_path).series)
+
+    assert "duplicate_label" in {problem.code for problem in report.refusals}
+
+
+def test_nodules_of_a_refused_series_are_refused(tmp_path: Path) -> None:
+    a_series(tmp_path)[5].unlink()
+
+    report = place_nodules([a_row(centre_mm=(0, 0, 5))], [], look_at(tmp_path).series)
+
+    assert [problem.code for problem in report.refusals] == ["series_refused"]
+
+
+def test_the_grid_of_a_series_says_how_deep_a_point_lies_in_it(tmp_path: Path) -> None:
+    a_series(tmp_path, slices=50)
+    geometry = only(look_at(tmp_path)).geometry
+    assert geometry is not None
+
+    # The first voxel's centre is half a voxel inside; in the middle, the sides are nearest.
+    assert_allclose(geometry.depth_mm([-24, -32, 0]), 0.5)
+    assert_allclose(geometry.depth_mm([0, 0, 60]), 23.5)
+    assert_allclose(geometry.depth_mm([0, 0, -3]), -1.75)
+
+
+def test_compressed_series_are_described_by_their_syntax(tmp_path: Path) -> None:
+    a_series(tmp_path, edit_all=lambda d: d.compress(RLELossless, generate_instance_uid=False))
+
+    assert "| RLE Lossless |" in str(only(look_at(tmp_path)))
+
+
+def test_nothing_but_files_is_looked_at(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    a_series(tmp_path)
+
+    assert only(look_at(tmp_path)).geometry is not None
+
+
+def test_bad_rows_are_part_of_the_report() -> None:
+    assert BadRow(2, "bad_number", "x").code in VERDICTS
