@@ -159,3 +159,11 @@ def test_health_tells_nothing_of_any_study(client):
 
     assert client.get("/health/live").json() == {"live": True}
     assert client.get("/health/ready").json() == {"ready": True}
+
+
+def test_a_service_learns_how_many_predictions_have_ended(client):
+    a_prediction(a_reading().case.series.get().nodules.get())
+
+    told = client.get("/health/ready", headers={"Authorization": "Bearer a token of the tests"})
+
+    assert told.json() == {"ready": True, "predictions": {"total": 1, "done": 1}}
