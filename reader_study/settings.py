@@ -7,6 +7,8 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from reader_study.domain.reading import ANSWERING, Stage
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -161,6 +163,10 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Reread",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "Stage": [(stage.value, stage.value) for stage in Stage],
+        "AnsweringStage": [(stage.value, stage.value) for stage in ANSWERING],
+    },
 }
 
 LOGGING = {

@@ -1,5 +1,6 @@
 """Who may call."""
 
+from drf_spectacular.authentication import SessionScheme
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +14,12 @@ class Session(SessionAuthentication):
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
         return "Session"
+
+
+class DescribedSession(SessionScheme):
+    """Says in the API's description that `Session` is a cookie."""
+
+    target_class = "reader_study.api.access.Session"
 
 
 class ReaderView(APIView):

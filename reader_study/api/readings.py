@@ -310,13 +310,76 @@ class EventsView(ReaderView):
         return Response(StoredSerializer({"stored": stored}).data)
 
 
+class ScoreSerializer(serializers.Serializer[Any]):
+    """The AI's probability of malignancy, calibrated and as it came."""
+
+    probability = serializers.FloatField()
+    probability_raw = serializers.FloatField()
+
+
+class PlaneSerializer(serializers.Serializer[Any]):
+    """A relevance map and its place in the patient: LPS millimetres, unit vectors."""
+
+    name = serializers.CharField()
+    weight = serializers.FloatField()
+    centre_mm = serializers.ListField(child=serializers.FloatField(), min_length=3, max_length=3)
+    row = serializers.ListField(child=serializers.FloatField(), min_length=3, max_length=3)
+    column = serializers.ListField(child=serializers.FloatField(), min_length=3, max_length=3)
+    cell_mm = serializers.FloatField()
+    relevance = serializers.ListField(child=serializers.ListField(child=serializers.FloatField()))
+
+
+class FaithfulnessSerializer(serializers.Serializer[Any]):
+    """How far the score falls without the most relevant tissue, and without a random one."""
+
+    deletion_drop = serializers.FloatField()
+    random_drop = serializers.FloatField()
+
+
+class SaliencySerializer(serializers.Serializer[Any]):
+    """Where in the patient the model looked."""
+
+    planes = PlaneSerializer(many=True)
+    scale = serializers.FloatField()
+    token_mm = serializers.FloatField()
+    faithfulness = FaithfulnessSerializer()
+
+
+class NoduleAiSerializer(serializers.Serializer[Any]):
+    """What the AI says of a nodule; the parts the condition does not show are absent."""
+
+    status = serializers.ChoiceField(["done", "failed"])
+    detail = serializers.CharField()
+    score = ScoreSerializer(required=False)
+    semantic = serializers.DictField(
+        child=serializers.DictField(child=serializers.FloatField()), required=False
+    )
+    saliency = SaliencySerializer(required=False)
+
+
+class ModelSerializer(serializers.Serializer[Any]):
+    """The model that spoke."""
+
+    title = serializers.CharField()
+    version = serializers.CharField()
+    notice = serializers.CharField()
+    demonstration = serializers.BooleanField()
+
+
+class AiSerializer(serializers.Serializer[Any]):
+    """What the AI says of the nodules of a case, by their id."""
+
+    nodules = serializers.DictField(child=NoduleAiSerializer())
+    model = ModelSerializer()
+
+
 class AiView(ReaderView):
     """The AI's output on the nodules of a reading, as far as it may be seen.
 
     Before that, the address answers like one that does not exist.
     """
 
-    @extend_schema(responses=serializers.DictField())
+    @extend_schema(responses=AiSerializer)
     def get(self, request: Request, reading_id: int) -> Response:  # noqa: ARG002
         try:
             reading, items = show_ai(reader=self.reader, reading_id=reading_id, now=timezone.now())
