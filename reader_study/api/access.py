@@ -12,7 +12,7 @@ from reader_study.models import Reading, User
 class Session(SessionAuthentication):
     """A browser's session; a request without one is told to log in."""
 
-    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002
+    def authenticate_header(self, request: Request) -> str:
         return "Session"
 
 

@@ -180,7 +180,7 @@ class ReadingView(ReaderView):
     """What the reading room shows."""
 
     @extend_schema(responses=ReadingSerializer)
-    def get(self, request: Request, reading_id: int) -> Response:  # noqa: ARG002
+    def get(self, request: Request, reading_id: int) -> Response:
         return self.answer(reading_id)
 
     def answer(self, reading_id: int) -> Response:
@@ -194,7 +194,7 @@ class OpenView(ReadingView):
     http_method_names = ["post"]
 
     @extend_schema(request=None, responses=ReadingSerializer)
-    def post(self, request: Request, reading_id: int) -> Response:  # noqa: ARG002
+    def post(self, request: Request, reading_id: int) -> Response:
         open_reading(reader=self.reader, reading_id=reading_id, now=timezone.now())
         return self.answer(reading_id)
 
@@ -380,7 +380,7 @@ class AiView(ReaderView):
     """
 
     @extend_schema(responses=AiSerializer)
-    def get(self, request: Request, reading_id: int) -> Response:  # noqa: ARG002
+    def get(self, request: Request, reading_id: int) -> Response:
         try:
             reading, items = show_ai(reader=self.reader, reading_id=reading_id, now=timezone.now())
         except StepNotAllowed:

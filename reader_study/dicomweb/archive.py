@@ -1,6 +1,6 @@
 """Where images are fetched from: one interface, our own folder or a DICOMweb server behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -8,6 +8,7 @@ from reader_study.dicomweb.pixels import PixelFormat, decode_frame
 from reader_study.dicomweb.search import Search
 
 Json = dict[str, Any]
+Progress = Callable[[int, int], None]  # (done, in all)
 
 
 class Frame(NamedTuple):
@@ -53,6 +54,11 @@ class Archive(Protocol):
 
     def folder(self, study: str, series: str) -> Path:
         """Return where the files of a series lie on this machine, fetched if need be."""
+
+    def store(
+        self, study: str, series: str, files: Sequence[Path], progress: Progress | None = None
+    ) -> bool:
+        """Keep the files of a series, in their order; False when it was here before."""
 
 
 def open_archive(*, url: str, token: str, folder: Path) -> Archive:

@@ -135,7 +135,10 @@ class SeriesReport:
         return tuple(p for p in self.problems if p.verdict is Verdict.WARNS)
 
     def __str__(self) -> str:
-        """One line: UID, slices, transfer syntax, geometry, and what follows."""
+        return self.line("can be imported")
+
+    def line(self, outcome: str) -> str:
+        """Say UID, slices, transfer syntax, geometry, and what follows; `outcome` unless refused."""
         parts = [self.series_uid, _count(len(self.files), "slice")]
         parts.append(", ".join(self.transfer_syntaxes) or "no image")
         if (g := self.geometry) is not None:
@@ -146,7 +149,7 @@ class SeriesReport:
         if self.refusals:
             parts.append("refused: " + "; ".join(map(str, self.refusals)))
         else:
-            parts.append("can be imported")
+            parts.append(outcome)
         if self.warnings:
             parts.append("note: " + "; ".join(map(str, self.warnings)))
         return " | ".join(parts)

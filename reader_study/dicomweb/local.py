@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,7 +24,7 @@ from pydicom import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
-from reader_study.dicomweb.archive import Frame, Json
+from reader_study.dicomweb.archive import Frame, Json, Progress
 from reader_study.dicomweb.errors import (
     ArchiveUnavailable,
     CannotStore,
@@ -57,8 +57,6 @@ _INDEX: Final = "index.json"
 _HEADERS: Final = "headers.json"
 _FORGOTTEN_AFTER_S: Final = 24 * 3600.0
 _FORMAT: Final = 1
-
-Progress = Callable[[int, int], None]
 
 
 class _Stored(NamedTuple):

@@ -10,7 +10,7 @@ import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 REQUIRED = ("patient", "study", "series", "nodule", "x", "y", "z")
 OPTIONAL = ("diameter", "reference", "reference_source")
@@ -32,6 +32,7 @@ class NoduleRow(NamedTuple):
     diameter_mm: float | None
     malignant: bool | None  # None: no reference standard
     reference_source: str
+    reference_detail: Mapping[str, Any] = {}  # what the source says besides
 
 
 class BadRow(NamedTuple):

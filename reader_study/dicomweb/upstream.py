@@ -17,7 +17,7 @@ import pydicom
 import requests
 from dicomweb_client import DICOMwebClient
 
-from reader_study.dicomweb.archive import Frame, Json
+from reader_study.dicomweb.archive import Frame, Json, Progress
 from reader_study.dicomweb.errors import (
     ArchiveError,
     ArchiveUnavailable,
@@ -34,7 +34,6 @@ from reader_study.dicomweb.uids import is_uid
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 60
-Progress = Callable[[int, int], None]
 
 
 class UpstreamArchive:
@@ -82,6 +81,12 @@ class UpstreamArchive:
         """Return where the files of a series lie, fetched if need be."""
         self.fetch(study, series)
         return self.kept.folder(study, series)
+
+    def store(
+        self, study: str, series: str, files: Sequence[Path], progress: Progress | None = None
+    ) -> bool:
+        """Keep a series beside those that were fetched; the server is not changed."""
+        return self.kept.store(study, series, files, progress)
 
     def fetch(self, study: str, series: str, progress: Progress | None = None) -> None:
         """Fetch a series unless it is here."""

@@ -52,9 +52,7 @@ class Command(BaseCommand):
         parser.add_argument("--dicom", type=Path, help="a folder of CT instead of generated cases")
         parser.add_argument("--nodules", type=Path, help="the nodules of that CT, as CSV")
 
-    def handle(
-        self, *args: Any, dicom: Path | None, nodules: Path | None, **options: Any
-    ) -> None:
+    def handle(self, *args: Any, dicom: Path | None, nodules: Path | None, **options: Any) -> None:
         if (dicom is None) != (nodules is None):
             raise CommandError("name both: the folder of CT (DICOM) and its nodules (NODULES)")
         document = yaml.safe_load(PROTOCOL.read_text())

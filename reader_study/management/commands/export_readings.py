@@ -23,7 +23,7 @@ class Command(BaseCommand):
             "target", type=Path, help="a .zip file, or a folder for the tables one by one"
         )
 
-    def handle(self, *args: Any, study: str, target: Path, **options: Any) -> None:  # noqa: ARG002
+    def handle(self, *args: Any, study: str, target: Path, **options: Any) -> None:
         found = Study.objects.filter(slug=study).first()
         if found is None:
             known = ", ".join(Study.objects.values_list("slug", flat=True)) or "none"
