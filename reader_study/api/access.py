@@ -16,7 +16,7 @@ class Session(SessionAuthentication):
         return "Session"
 
 
-class DescribedSession(SessionScheme):
+class DescribedSession(SessionScheme):  # type: ignore[no-untyped-call]
     """Says in the API's description that `Session` is a cookie."""
 
     target_class = "reader_study.api.access.Session"

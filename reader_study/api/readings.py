@@ -53,7 +53,7 @@ class OptionSerializer(serializers.Serializer[Any]):
     """One answer of a choice."""
 
     value = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
 
 
 class ScaleSerializer(serializers.Serializer[Any]):
@@ -71,7 +71,7 @@ class QuestionSerializer(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
-    help = serializers.CharField()  # type: ignore[assignment]
+    help = serializers.CharField()
     kind = serializers.ChoiceField(["single_choice", "multiple_choice", "scale", "number", "text"])
     required = serializers.BooleanField()  # type: ignore[assignment]
     cannot_assess = serializers.BooleanField()
