@@ -91,7 +91,7 @@ def a_reading(
         case=a_case(reader.study, nodules),
         position=Reading.objects.filter(reader=reader).count() + 1,
     )
-    who = {"reader": reader.user, "reading_id": reading.pk}
+    who: dict[str, Any] = {"reader": reader.user, "reading_id": reading.pk}
     if stage != Stage.ASSIGNED:
         open_reading(**who, now=NOW)
     if stage in {Stage.AIDED, Stage.SUBMITTED}:
