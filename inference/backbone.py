@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, model_validator
+from safetensors.torch import save_file
 from torch import nn
 
 from inference.errors import ModelUnusable
-from inference.lora import separate_attention
+from inference.lora import SeparateAttention, separate_attention
 from inference.torchvision_compat import make_torchvision_importable
 
 make_torchvision_importable()
@@ -95,6 +96,29 @@ class Backbone(nn.Module):
         """
         return self.tokenizer(texts)
 
+    def save(self, model_config: dict[str, Any], folder: Path) -> None:
+        """Write the folder that `local-dir:` reads: open_clip's own format.
+
+        `model_config` is the open_clip configuration the backbone was built from.
+        """
+        state = self.clip.state_dict()
+        for name, module in self.clip.named_modules():
+            if isinstance(module, SeparateAttention):
+                for part in [key for key in state if key.startswith(f"{name}.")]:
+                    del state[part]
+                state |= {f"{name}.{key}": value for key, value in module.joined_state().items()}
+        config = {
+            "model_cfg": model_config,
+            "preprocess_cfg": {"mean": list(self.mean), "std": list(self.std)},
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
+        save_file(
+            {name: tensor.contiguous() for name, tensor in state.items()},
+            folder / "open_clip_model.safetensors",
+        )
+        self.tokenizer.save(folder)
+
     @contextmanager
     def last_attention(self) -> Iterator[list[torch.Tensor]]:
         """Within the block, gather the last image attention of each call of `encode_images`.
@@ -139,6 +163,11 @@ class Tokenizer:
         self._tokenize = tokenize
         self._vocabulary = None if vocabulary is None else torch.tensor(vocabulary)
 
+    def save(self, folder: Path) -> None:
+        if self._vocabulary is not None:
+            kept = json.dumps(self._vocabulary.tolist())
+            (folder / VOCABULARY_FILE).write_text(kept + "\n")
+
     def __call__(self, texts: list[str]) -> torch.Tensor:
         tokens: torch.Tensor = self._tokenize(texts)
         if self._vocabulary is None:
@@ -156,10 +185,14 @@ def full_tokenizer(context: int) -> Any:
     return open_clip.SimpleTokenizer(context_length=context)
 
 
-def new_clip(model_config: dict[str, Any]) -> nn.Module:
-    """Build an open_clip model of this configuration with random weights."""
+def new_backbone(model_config: dict[str, Any], vocabulary: list[int]) -> Backbone:
+    """Build an open_clip model of this configuration, with random weights."""
     clip: nn.Module = open_clip.CLIP(**model_config)
-    return clip
+    open_clip.set_model_preprocess_cfg(
+        clip, {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
+    )
+    tokenize = full_tokenizer(model_config["text_cfg"]["context_length"])
+    return Backbone(clip, Tokenizer(tokenize, vocabulary))
 
 
 def load_backbone(settings: BackboneSettings, folder: Path) -> Backbone:

@@ -73,6 +73,16 @@ class SeparateAttention(nn.Module):
             separate.out_proj.load_state_dict(attention.out_proj.state_dict())
         return separate.to(attention.in_proj_weight.device)
 
+    def joined_state(self) -> dict[str, torch.Tensor]:
+        """Return the weights as an `nn.MultiheadAttention` keeps them."""
+        three = (self.q_proj, self.k_proj, self.v_proj)
+        return {
+            "in_proj_weight": torch.cat([layer.weight.detach() for layer in three]),
+            "in_proj_bias": torch.cat([layer.bias.detach() for layer in three]),
+            "out_proj.weight": self.out_proj.weight.detach(),
+            "out_proj.bias": self.out_proj.bias.detach(),
+        }
+
     def forward(
         self,
         query: torch.Tensor,

@@ -1,0 +1,88 @@
+"""Generated nodules as training data: their planes, features and truth, made once and kept."""
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import phantom
+from inference.preprocess import nine_planes
+from inference.prompts import FEATURES
+from phantom import grid, nodule, noise, sample, vessels
+
+STORED_WIDTH = 64  # mm: PLANE_MM, and room for shifts and turns
+LEARNED = tuple(feature for feature in FEATURES if feature in phantom.FEATURES)
+_DRAWING = (grid, nodule, noise, sample, vessels)
+
+
+@dataclass(frozen=True)
+class Nodules:
+    """Generated nodules, one a row.
+
+    Attributes
+    ----------
+    planes : uint8, shape (n, 9, STORED_WIDTH, STORED_WIDTH)
+        HU from -1000 to 500 as 0 to 255, one pixel a millimetre.
+    categories : int64, shape (n, len(LEARNED))
+        Place of the category in `FEATURES`.
+    diameter_mm : float64, shape (n,)
+    malignant : bool, shape (n,)
+    chance : float64, shape (n,)
+        Of malignancy: the truth was drawn from it, so no model can do better on average.
+    """
+
+    planes: NDArray[np.uint8]
+    categories: NDArray[np.int64]
+    diameter_mm: NDArray[np.float64]
+    malignant: NDArray[np.bool_]
+    chance: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.malignant)
+
+    def features(self, row: int) -> dict[str, str]:
+        """Return feature -> category of one nodule."""
+        return {
+            feature: FEATURES[feature][place]
+            for feature, place in zip(LEARNED, self.categories[row], strict=True)
+        }
+
+
+def generated_nodules(seeds: range, cache: Path) -> Nodules:
+    """Draw the nodules of these seeds, or read them from the folder `cache`.
+
+    What is cached is forgotten when the drawing of nodules or the cutting of planes changes.
+    """
+    key = hashlib.sha256(f"{seeds} {STORED_WIDTH}".encode())
+    for module in (*_DRAWING, sys.modules[nine_planes.__module__]):
+        key.update(Path(str(module.__file__)).read_bytes())
+    path = cache / f"nodules-{key.hexdigest()[:16]}.npz"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            rows = list(pool.map(_draw, seeds, chunksize=20))
+        columns = [np.stack(column) for column in zip(*rows, strict=True)]
+        partial = path.with_suffix(".part.npz")
+        np.savez(partial, *columns)
+        partial.replace(path)
+    with np.load(path) as stored:
+        return Nodules(*(stored[name] for name in stored.files))
+
+
+def _draw(seed: int) -> Sequence[NDArray[np.generic]]:
+    sample = phantom.nodule_cube(seed)
+    planes = np.rint(nine_planes(sample.hu, STORED_WIDTH) * 255).astype(np.uint8)
+    categories = [FEATURES[name].index(sample.features[name]) for name in LEARNED]
+    return (
+        planes,
+        np.array(categories, dtype=np.int64),
+        np.array(sample.diameter_mm),
+        np.array(sample.malignant),
+        np.array(phantom.chance_of_malignancy(sample.diameter_mm, sample.features)),
+    )

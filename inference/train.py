@@ -1,0 +1,461 @@
+"""Train a model on generated nodules: `python -m inference.train train.yaml`.
+
+Two stages. First a small CLIP is trained from scratch, all of its weights, since none can
+be had here; this stands where a published CLIP stands otherwise. Then it is frozen and
+adapted exactly as the method says: LoRA on q, k and v, attention pooling over nine planes,
+contrastive loss and two classifiers. The folder of the configuration becomes the model.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors.torch import save_file
+from torch import nn
+from torch.nn import functional
+
+from inference.backbone import (
+    Backbone,
+    BackboneSettings,
+    full_tokenizer,
+    load_backbone,
+    new_backbone,
+)
+from inference.calibration import fit_beta
+from inference.generated import LEARNED, STORED_WIDTH, Nodules, generated_nodules
+from inference.impressions import every_wording, impression
+from inference.lora import LoraSettings
+from inference.model import CALIBRATION, CARD, PROMPTS, Card, InputContract, embed_prompts
+from inference.network import NoduleNetwork
+from inference.predict import malignant
+from inference.preprocess import PLANE_MM, network_input, normalised
+from inference.prompts import FEATURES, Prompts, Validity, default_prompts, phrases
+from inference.settings import Settings, read_settings
+from inference.validity import weighted_auroc_with_interval
+
+BACKBONE_FOLDER, FOLD_FILE = "backbone", "fold0.safetensors"
+
+logger = logging.getLogger("inference.train")
+
+
+class Stage(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    epochs: int
+    nodules_per_epoch: int
+    batch: int
+    learning_rate: float
+    weight_decay: float = 0.1
+    views: int = Field(9, description="Planes of each nodule seen in a step.")
+    # Weight of naming the categories by prompts directly; 0 is the published loss.
+    prompt_loss: float = 0.0
+    patience: int = 5
+
+
+class Augmentation(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    shift_mm: float = 5.0
+    flip: float = 0.5
+    degrees: float = 10.0
+    noise: float = 0.02
+    log_gamma: float = 0.2
+
+
+class Seeds(BaseModel):
+    """Which generated nodules serve for what; the demonstration's own cases are elsewhere."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    train: tuple[int, int]
+    validation: tuple[int, int]
+    test: tuple[int, int]
+
+
+class Training(BaseModel):
+    """The whole of a training; nothing is set anywhere else."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    title: str
+    version: str
+    notice: str
+    seed: int
+    seeds: Seeds
+    clip: dict[str, Any] = Field(description="An open_clip model configuration.")
+    lora: LoraSettings = LoraSettings()
+    augmentation: Augmentation = Augmentation()
+    label_smoothing: float = 0.1
+    backbone: Stage
+    adaptation: Stage
+    cache: Path = Path("var/inference")
+
+
+class Data:
+    """Generated nodules as torch tensors, in random, augmented batches."""
+
+    def __init__(self, nodules: Nodules, backbone: Backbone, augmentation: Augmentation) -> None:
+        self.nodules = nodules
+        self.planes = torch.from_numpy(nodules.planes)
+        self.categories = torch.from_numpy(nodules.categories)
+        self.malignant = torch.from_numpy(nodules.malignant).long()
+        self._backbone = backbone
+        self._augmentation = augmentation
+
+    def batches(
+        self, stage: Stage, rng: np.random.Generator
+    ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
+        """Yield rows, images (batch, views, 3, size, size) and texts, classes balanced."""
+        truth = self.nodules.malignant
+        weight = np.where(truth, 1 / truth.mean(), 1 / (1 - truth.mean()))
+        for _ in range(stage.nodules_per_epoch // stage.batch):
+            rows = rng.choice(len(truth), stage.batch, p=weight / weight.sum())
+            texts = [
+                impression(self.nodules.features(row), self.nodules.diameter_mm[row], rng)
+                for row in rows
+            ]
+            yield rows, self._augmented(rows, stage.views, rng), self._backbone.tokenize(texts)
+
+    def _augmented(
+        self, rows: NDArray[np.int64], views: int, rng: np.random.Generator
+    ) -> torch.Tensor:
+        """Shift, turn and flip in the plane, resample once, then change grey values."""
+        how, size = self._augmentation, self._backbone.image_size
+        chosen = np.stack([rng.permutation(9)[:views] for _ in rows])
+        grey = self.planes[rows[:, None], chosen].flatten(0, 1).float()[:, None] / 255
+        n = len(grey)
+        angle = np.deg2rad(rng.uniform(-how.degrees, how.degrees, n))
+        flips = np.where(rng.random((n, 2)) < how.flip, -1, 1)
+        scale = PLANE_MM / STORED_WIDTH
+        theta = np.empty((n, 2, 3), dtype=np.float32)
+        theta[:, 0, 0], theta[:, 0, 1] = np.cos(angle), -np.sin(angle)
+        theta[:, 1, 0], theta[:, 1, 1] = np.sin(angle), np.cos(angle)
+        theta[:, :, :2] *= scale * flips[:, None, :]
+        theta[:, :, 2] = rng.uniform(-1, 1, (n, 2)) * how.shift_mm * 2 / STORED_WIDTH
+        grid = functional.affine_grid(
+            torch.from_numpy(theta), [n, 1, size, size], align_corners=False
+        )
+        grey = functional.grid_sample(grey, grid, padding_mode="border", align_corners=False)
+        gamma = np.exp(rng.uniform(-how.log_gamma, how.log_gamma, (n, 1, 1, 1)))
+        noise = rng.standard_normal(grey.shape, dtype=np.float32) * how.noise
+        grey = grey.pow(torch.from_numpy(gamma.astype(np.float32))) + torch.from_numpy(noise)
+        images = normalised(grey.clamp(0, 1), self._backbone.mean, self._backbone.std)
+        return images.view(len(rows), views, *images.shape[1:])
+
+    def plain(self, rows: slice) -> torch.Tensor:
+        """Return images (n, 9, 3, size, size) as a prediction would see them."""
+        edge = (STORED_WIDTH - PLANE_MM) // 2
+        planes = self.planes[rows, :, edge:-edge, edge:-edge].flatten(0, 1).float() / 255
+        images = network_input(
+            planes, self._backbone.image_size, self._backbone.mean, self._backbone.std
+        )
+        return images.view(-1, 9, *images.shape[1:])
+
+
+def contrastive_loss(
+    images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor, smoothing: float
+) -> torch.Tensor:
+    """Return the symmetric cross-entropy of matching images and texts, both (n, width)."""
+    logits = scale * images @ texts.T
+    target = torch.arange(len(logits))
+    return (
+        functional.cross_entropy(logits, target, label_smoothing=smoothing)
+        + functional.cross_entropy(logits.T, target, label_smoothing=smoothing)
+    ) / 2
+
+
+def prompt_loss(
+    images: torch.Tensor,
+    categories: torch.Tensor,
+    scale: torch.Tensor,
+    embed: Callable[[list[str]], torch.Tensor],
+    rng: np.random.Generator,
+) -> torch.Tensor:
+    """Return the mean cross-entropy of naming each feature's category by one prompt each."""
+    names = [(feature, category) for feature in LEARNED for category in FEATURES[feature]]
+    prompts = embed([f"The nodule is {rng.choice(phrases(*name))}." for name in names])
+    logits = scale * images @ prompts.T
+    losses, first = [], 0
+    for place, feature in enumerate(LEARNED):
+        count = len(FEATURES[feature])
+        losses.append(
+            functional.cross_entropy(logits[:, first : first + count], categories[:, place])
+        )
+        first += count
+    return torch.stack(losses).mean()
+
+
+def train_backbone(training: Training, data: Data, backbone: Backbone) -> None:
+    """Train every weight of a CLIP that starts from nothing.
+
+    A nodule's image feature is the mean over a few planes; linear classifiers beside the
+    contrastive loss, thrown away afterwards, tell it what to look for.
+    """
+    stage, clip = training.backbone, backbone.clip
+    rng = np.random.default_rng([training.seed, 1])
+    counts = [2, *(len(FEATURES[feature]) for feature in LEARNED)]
+    classifiers = nn.ModuleList([nn.Linear(backbone.features, count) for count in counts])
+    clip.requires_grad_(requires_grad=True)
+    clip.train()
+    scale: Any = clip.logit_scale
+    optimizer, schedule = optimiser(stage, [*clip.parameters(), *classifiers.parameters()])
+
+    def embed(texts: list[str]) -> torch.Tensor:
+        return functional.normalize(backbone.encode_texts(backbone.tokenize(texts)), dim=1)
+
+    for epoch in range(stage.epochs):
+        losses, began = [], time.monotonic()
+        for rows, images, tokens in data.batches(stage, rng):
+            views = functional.normalize(backbone.encode_images(images.flatten(0, 1)), dim=1)
+            pooled = views.view(*images.shape[:2], -1).mean(dim=1)
+            image = functional.normalize(pooled, dim=1)
+            text = functional.normalize(backbone.encode_texts(tokens), dim=1)
+            temperature = scale.clamp(0, np.log(100)).exp()
+            targets = [data.malignant[rows], *data.categories[rows].T]
+            loss = (
+                contrastive_loss(image, text, temperature, training.label_smoothing)
+                + sum(
+                    functional.cross_entropy(classify(pooled * 10), target)
+                    for classify, target in zip(classifiers, targets, strict=True)
+                )
+                / 2
+                + stage.prompt_loss
+                * prompt_loss(image, data.categories[rows], temperature, embed, rng)
+            )
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(clip.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+        logger.info(
+            "backbone, epoch %d of %d: loss %.3f, %.0f s",
+            epoch + 1, stage.epochs, np.mean(losses), time.monotonic() - began,
+        )  # fmt: skip
+
+
+def train_network(training: Training, data: Data, validation: Data, network: NoduleNetwork) -> None:
+    """Adapt a network by the method's losses; it ends as it was at its best validation."""
+    stage = training.adaptation
+    rng = np.random.default_rng([training.seed, 2])
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    optimizer, schedule = optimiser(stage, parameters)
+    best, best_state, since = np.inf, network.trained_state(), 0
+
+    def embed(texts: list[str]) -> torch.Tensor:
+        return network.texts(network.backbone.tokenize(texts)).embedding
+
+    for epoch in range(stage.epochs):
+        network.train()
+        began = time.monotonic()
+        for rows, images, tokens in data.batches(stage, rng):
+            image, text = network.images(images), network.texts(tokens)
+            truth = data.malignant[rows]
+            loss = contrastive_loss(
+                image.embedding, text.embedding, network.temperature(), training.label_smoothing
+            )
+            loss = loss + functional.cross_entropy(image.logits, truth) / 2
+            loss = loss + functional.cross_entropy(text.logits, truth) / 2
+            if stage.prompt_loss:
+                loss = loss + stage.prompt_loss * prompt_loss(
+                    image.embedding, data.categories[rows], network.temperature(), embed, rng
+                )
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        scores, named = look(network, validation)
+        value = validation_loss(scores, named, validation)
+        logger.info(
+            "adaptation, epoch %d of %d: validation loss %.3f, %.0f s",
+            epoch + 1, stage.epochs, value, time.monotonic() - began,
+        )  # fmt: skip
+        if value < best:
+            best, since = value, 0
+            best_state = {name: t.clone() for name, t in network.trained_state().items()}
+        else:
+            since += 1
+            if since >= stage.patience:
+                break
+    network.load_trained_state(best_state)
+
+
+def optimiser(stage: Stage, parameters: list[nn.Parameter]) -> tuple[Any, Any]:
+    optimizer = torch.optim.AdamW(
+        parameters, lr=stage.learning_rate, weight_decay=stage.weight_decay
+    )
+    steps = stage.epochs * (stage.nodules_per_epoch // stage.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, stage.learning_rate, total_steps=steps + 1, pct_start=0.1
+    )
+    return optimizer, schedule
+
+
+@torch.no_grad()
+def look(
+    network: NoduleNetwork, data: Data
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    """Return the scores (n,), and feature -> probabilities (n, categories), of all nodules."""
+    network.eval()
+    prompts = embed_prompts(network, learned_prompts(), torch.device("cpu"))
+    outputs = [
+        network.images(data.plain(slice(first, first + 16)))
+        for first in range(0, len(data.nodules), 16)
+    ]
+    embeddings = torch.cat([output.embedding for output in outputs])
+    scores = malignant(torch.cat([output.logits for output in outputs])).numpy()
+    scale = network.temperature()
+    named = {
+        feature: (scale * embeddings @ torch.stack(list(of.values())).T)
+        .double()
+        .softmax(dim=1)
+        .numpy()
+        for feature, of in prompts.items()
+    }
+    return scores, named
+
+
+def learned_prompts() -> Prompts:
+    everything = default_prompts().root
+    return Prompts({feature: everything[feature] for feature in LEARNED})
+
+
+def validation_loss(
+    scores: NDArray[np.float64], named: dict[str, NDArray[np.float64]], data: Data
+) -> float:
+    """Return the cross-entropy of the diagnosis plus the mean one of the features."""
+    truth = data.nodules.malignant
+    right = np.where(truth, scores, 1 - scores)
+    of_features = [
+        -np.log(named[feature][np.arange(len(truth)), data.nodules.categories[:, place]])
+        for place, feature in enumerate(LEARNED)
+    ]
+    return float(-np.log(right.clip(1e-12)).mean() + np.mean(of_features))
+
+
+def diagnosis_auroc(scores: NDArray[np.float64], data: Data) -> dict[str, Any]:
+    value, interval = weighted_auroc_with_interval(
+        np.stack([-scores, scores], axis=1), data.nodules.malignant.astype(np.int64)
+    )
+    return {"auroc": round(value, 3), "interval": [round(edge, 3) for edge in interval]}
+
+
+def write_card(
+    training: Training,
+    command: str,
+    seconds: float,
+    network: NoduleNetwork,
+    validation: Data,
+    test: Data,
+    folder: Path,
+) -> None:
+    """Calibrate on the validation nodules, measure on the test ones, and write the folder."""
+    validation_scores, validation_named = look(network, validation)
+    calibration = fit_beta(validation_scores, validation.nodules.malignant)
+    scores, named = look(network, test)
+    semantic = {}
+    for place, feature in enumerate(LEARNED):
+        chosen_by = weighted_auroc_with_interval(
+            validation_named[feature], validation.nodules.categories[:, place]
+        )
+        value, interval = weighted_auroc_with_interval(
+            named[feature], test.nodules.categories[:, place]
+        )
+        semantic[feature] = Validity(
+            auroc=round(value, 3),
+            interval=(round(interval[0], 3), round(interval[1], 3)),
+            n=len(test.nodules),
+            valid=chosen_by[1][0] > 0.5,
+        )
+    calibrated = np.array([calibration(p) for p in scores])
+    backbone = network.backbone
+    card = Card(
+        title=training.title,
+        version=training.version,
+        notice=training.notice,
+        demonstration=True,
+        backbone=BackboneSettings(name=f"local-dir:{BACKBONE_FOLDER}"),
+        lora=training.lora,
+        folds=(FOLD_FILE,),
+        input=InputContract(size=backbone.image_size, mean=backbone.mean, std=backbone.std),
+        token_mm=round(PLANE_MM / backbone.grid[0], 1),
+        semantic=semantic,
+        performance={
+            "on": "generated nodules held out from training",
+            "n": len(test.nodules),
+            "malignant": int(test.nodules.malignant.sum()),
+            "model": diagnosis_auroc(scores, test),
+            "diameter_alone": diagnosis_auroc(test.nodules.diameter_mm, test),
+            "best_possible": diagnosis_auroc(test.nodules.chance, test),
+            "brier": round(float(np.mean((calibrated - test.nodules.malignant) ** 2)), 3),
+        },
+        training={
+            "command": command,
+            "seconds": round(seconds),
+            "nodules": {"train": training.seeds.train, "validation": training.seeds.validation},
+        },
+    )
+    save_file(network.trained_state(), folder / FOLD_FILE)
+    (folder / CALIBRATION).write_text(json.dumps([calibration.model_dump()], indent=2) + "\n")
+    (folder / PROMPTS).write_text(learned_prompts().model_dump_json(indent=2) + "\n")
+    (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n")
+    logger.info("%s", json.dumps(card.performance))
+    logger.info("%s", {name: (v.auroc, v.valid) for name, v in semantic.items()})
+
+
+def train(file: Path, settings: Settings) -> None:
+    """Train what `file` describes, into its folder."""
+    began = time.monotonic()
+    training = Training.model_validate(yaml.safe_load(file.read_text()))
+    folder = file.parent
+    torch.manual_seed(training.seed)
+    torch.set_num_threads(settings.threads)
+    sets = {
+        name: generated_nodules(range(*seeds), training.cache)
+        for name, seeds in training.seeds.model_dump().items()
+    }
+    logger.info("nodules ready after %.0f s", time.monotonic() - began)
+
+    full = full_tokenizer(training.clip["text_cfg"]["context_length"])
+    vocabulary = sorted(set(full(every_wording()).flatten().tolist()))
+    text_config = training.clip["text_cfg"] | {"vocab_size": len(vocabulary)}
+    config = training.clip | {"text_cfg": text_config}
+    backbone = new_backbone(config, vocabulary)
+    data = Data(sets["train"], backbone, training.augmentation)
+    train_backbone(training, data, backbone)
+    backbone.save(config, folder / BACKBONE_FOLDER)
+
+    adapted = load_backbone(BackboneSettings(name=f"local-dir:{BACKBONE_FOLDER}"), folder)
+    network = NoduleNetwork(adapted, training.lora)
+    validation = Data(sets["validation"], adapted, training.augmentation)
+    train_network(training, data, validation, network)
+    test = Data(sets["test"], adapted, training.augmentation)
+    command = f"python -m inference.train {file}"
+    write_card(training, command, time.monotonic() - began, network, validation, test, folder)
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", type=Path, help="the configuration; its folder becomes the model")
+    try:
+        train(parser.parse_args().file, read_settings(os.environ))
+    except (OSError, yaml.YAMLError, ValidationError) as error:
+        print(f"Training cannot start: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
