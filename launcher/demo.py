@@ -271,8 +271,11 @@ class Demo:
     def _health(self) -> dict[str, Any] | None:
         """Return what the site says of itself; None while it is not ready."""
         try:
-            page = f"{self.address}/health/ready"
-            with urllib.request.urlopen(page, timeout=5) as answer:  # noqa: S310 - our own
+            page = urllib.request.Request(  # noqa: S310 - our own
+                f"{self.address}/health/ready",
+                headers={"Authorization": f"Bearer {self.environment['SERVICE_TOKEN']}"},
+            )
+            with urllib.request.urlopen(page, timeout=5) as answer:  # noqa: S310
                 health: dict[str, Any] = json.load(answer)
                 return health
         except (OSError, ValueError):
