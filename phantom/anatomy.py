@@ -6,7 +6,7 @@ of the spine. Most contours are stars around that axis: a radius for every direc
 slice is drawn from a few tables. Sizes are those of an average adult, scaled for each person.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +19,17 @@ from phantom.noise import SmoothField
 from phantom.vessels import grow
 
 AIR, FAT, MUSCLE, BLOOD, LIVER = -1000.0, -102.0, 52.0, 40.0, 58.0
+_MIDDLE_ROWS = [-95, -82, -66, -50, -28, 0, 25, 40, 50, 60, 68, 76, 84, 92]
+_ALONG_SPINE = [18.5, 17.5, 20, 27, 41, 62]
+_MIDDLE = {
+    ("right", "low"): np.array([14, 9, 14, 20, 26, 23, 13, 14, *_ALONG_SPINE]),
+    ("left", "low"): np.array([20, 22, 26, 28, 24, 21, 19, 18, *_ALONG_SPINE]),
+    ("right", "middle"): np.array([12, 5, 4, 8, 19, 23, 13, 14, *_ALONG_SPINE]),
+    ("left", "middle"): np.array([13, 8, 9, 15, 22, 26, 19, 17, *_ALONG_SPINE]),
+    ("right", "high"): np.array([18, 11, 14, 20, 25, 21, 15, 14, *_ALONG_SPINE]),
+    ("left", "high"): np.array([18, 9, 11, 18, 22, 22, 20, 17, *_ALONG_SPINE]),
+}
+"""Half the width of the mediastinum, in mm, at each row y, by side and height."""
 BELOW_MM = 14.0  # how far a series reaches below the lungs
 DIRECTIONS = 2880
 COARSE = 128  # rows of the grid on which space is shared out
@@ -61,6 +72,12 @@ def _smooth(x: Floats, low: float, high: float) -> Floats:
     """Return 0 below `low`, 1 above `high`, and a smooth step between."""
     t = np.clip((x - np.float32(low)) / np.float32(high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
+
+
+def _step(x: float, low: float, high: float) -> float:
+    """Return the same for one number."""
+    t = min(max((x - low) / (high - low), 0.0), 1.0)
+    return t * t * (3 - 2 * t)
 
 
 class Chest:
@@ -119,12 +136,12 @@ class Chest:
             star *= 1 + np.float32(0.006) * (
                 a * np.cos(n * self.angle) + b * np.sin(n * self.angle)
             )
-        return star
+        return np.asarray(star, np.float32)
 
     def _skin(self, z: float, cavity: Floats) -> Floats:
         """Return the surface of the trunk in every direction, at height z."""
         t = z / (215 * self.stretch)
-        top = float(_smooth(np.float32(t), 0.72, 1.1))
+        top = _step(t, 0.72, 1.1)
         star = self._star(166 - 14 * top, 106 - 26 * top, 121 - 18 * top, 2.35 - 0.2 * top)
         if self.person.female:
             apart = (np.abs(self.angle) - np.float32(2.42)) / np.float32(0.36)
@@ -132,7 +149,8 @@ class Chest:
         groove = np.abs(self.angle)
         star -= np.float32(5) * np.exp(-((groove / 0.16) ** 2))  # along the spine
         star -= np.float32(4) * np.exp(-(((np.pi - groove) / 0.2) ** 2))  # over the sternum
-        return np.maximum(star, cavity + np.float32(15 + 0.6 * self.person.fat))
+        least = cavity + np.float32(15 + 0.6 * self.person.fat)
+        return np.asarray(np.maximum(star, least), np.float32)
 
     def _diaphragm(self) -> Floats:
         """Return the height of the diaphragm, (rows, columns)."""
@@ -154,26 +172,31 @@ class Chest:
     def _diaphragm_blur(self) -> Floats:
         """Return over what height the diaphragm is blurred within a pixel and a slice."""
         gy, gx = np.gradient(self._diaphragm_mm)
-        return np.maximum(self.thick, np.hypot(gy, gx) * 1.2 + 0.5).astype(np.float32)
+        return np.asarray(np.maximum(self.thick, np.hypot(gy, gx) * 1.2 + 0.5), np.float32)
 
     def _middle(self, z: float) -> Floats:
         """Return the signed distance from the mediastinum without vessels, negative within."""
         t = z / (215 * self.stretch)
         rows = self.y[:, 0]
-        high = float(_smooth(np.float32(t), 0.55, 0.8))
-        low = 1 - float(_smooth(np.float32(t), 0.05, 0.3))
-        waist = 21 + 4 * high + 10 * low
-        width = np.interp(
-            rows,
-            [-95, -82, -66, -50, -28, 0, 25, 40, 58, 70, 80, 90],
-            [16, 8, 5 + 9 * high, 9 + 10 * high, waist, waist, 20, 19, 20, 25, 36, 60],
-        )
-        lean = np.interp(rows, [-80, -40, 20, 60], [5, 4, 2, 0])
-        return np.asarray(np.abs(self.x - lean[:, None]) - width[:, None], np.float32)
+        low, high = 1 - _step(t, 0.08, 0.36), _step(t, 0.56, 0.78)
+        edges = []
+        for side in ("right", "left"):
+            table = (1 - low - high) * _MIDDLE[side, "middle"]
+            table = table + low * _MIDDLE[side, "low"] + high * _MIDDLE[side, "high"]
+            width = np.interp(rows, _MIDDLE_ROWS, table)
+            a, b = self.wobble[4 if side == "right" else 5]
+            calm = np.clip((45 - rows) / 30, 0, 1)  # no waves along the spine
+            width += calm * (2.0 * np.sin(z / 14 + rows / 19 + a) + 1.3 * np.sin(rows / 8 + 3 * b))
+            width = ndimage.gaussian_filter1d(width, 3.0 / self.pixel)
+            edges.append(width[:, None])
+        return np.asarray(np.maximum(-self.x - edges[0], self.x - edges[1]), np.float32)
 
     def _heart(self, z: float) -> tuple[Floats, Floats]:
         """Return the signed distances from the pericardium and from the left atrium."""
         size = self.person.heart
+        if abs(z / self.stretch - 65) > 75:  # far above or below: any large distance will do
+            nowhere = np.full(self.radius.shape, 99, np.float32)
+            return nowhere, nowhere
         turn = np.deg2rad(38)
         x, y = self.x - 20, self.y + 24
         long = np.cos(turn) * x - np.sin(turn) * y
@@ -185,17 +208,23 @@ class Chest:
             + ((self.y - 12) / 19) ** 2
             + np.float32(((z / self.stretch - 88) / 20) ** 2)
         )
+        right = np.sqrt(
+            ((self.x + 20) / (24 * size)) ** 2
+            + ((self.y + 18) / (30 * size)) ** 2
+            + np.float32(((z / self.stretch - 60) / (36 * size)) ** 2)
+        )
+        chambers = np.minimum((rho - 1) * 48 * size, (right - 1) * 28 * size)
         return (
-            np.asarray((rho - 1) * 48 * size, np.float32),
+            np.asarray(chambers, np.float32),
             np.asarray((atrium - 1) * 20, np.float32),
         )
 
     # slices --------------------------------------------------------------------------------
 
-    def _share(self, distance: Floats, blur: float = 1.15) -> Floats:
+    def _share(self, distance: NDArray[np.floating], blur: float = 1.15) -> Floats:
         """Return the fraction of a pixel on the negative side of a surface."""
-        share: Floats = np.clip(np.float32(0.5) - distance / np.float32(blur * self.pixel), 0, 1)
-        return share
+        share = np.clip(np.float32(0.5) - distance / np.float32(blur * self.pixel), 0, 1)
+        return np.asarray(share, np.float32)
 
     def lung_slice(self, index: int) -> tuple[Floats, Floats]:
         """Return the fraction of lung and the distance from the chest wall, without the rest."""
@@ -222,7 +251,7 @@ class Chest:
         hu = FAT + 7 * streaks + 4 * clouds
         if self.person.female:
             self._add_gland(hu, z, wall, depth, streaks)
-        self._add_muscle(hu, z, wall, depth, streaks)
+        self._add_muscle(hu, z, wall, depth, streaks, clouds)
         self._add_middle(hu, z, wall, streaks, clouds)
         self._add_belly(hu, z, wall, streaks, clouds)
         self._add_bones(hu, z, h, wall, streaks)
@@ -252,15 +281,16 @@ class Chest:
         self._add(hu, gland * np.float32(0.85), 35.0)
 
     def _add_muscle(
-        self, hu: Floats, z: float, wall: Floats, depth: Floats, streaks: Floats
+        self, hu: Floats, z: float, wall: Floats, depth: Floats, streaks: Floats, clouds: Floats
     ) -> None:
         t = z / (215 * self.stretch)
-        high = float(_smooth(np.float32(t), 0.3, 0.75))
+        high = _step(t, 0.3, 0.75)
         thick = np.interp(
             np.abs(self.angle),
             [0.0, 0.25, 0.5, 0.9, 1.3, 1.8, 2.2, 2.7, 3.0, np.pi],
             np.array([60, 42, 24, 22, 19, 16, 15, 15, 13, 12])
-            + high * np.array([0, 0, 8, 18, 10, 0, 6, 10, 0, 0]),
+            + high * np.array([0, 0, 8, 18, 10, 0, 6, 10, 0, 0])
+            + _step(t, 0.68, 0.98) * np.array([0, 20, 40, 65, 80, 75, 55, 14, 4, 0]),
         ).astype(np.float32)
         fat = self.person.fat
         cover = np.interp(np.abs(self.angle), [0, 1, 2, np.pi], [fat * 0.6, fat, fat, fat * 0.8])
@@ -268,12 +298,20 @@ class Chest:
             wall - thick[self.direction],
             cover.astype(np.float32)[self.direction] - depth,
         )
-        muscle = self._share(edge + 1.5 * streaks, 1.6)
+        muscle = self._share(edge + 1.3 * clouds, 1.6)
         self._add(hu, muscle, MUSCLE + 5 * streaks)
         # Fat planes between the layers of muscle.
-        for at, width in ((13.5, 0.9), (21.0, 0.8), (30.0, 1.0)):
-            plane = np.abs(wall - np.float32(at) - 2.2 * streaks) - np.float32(width)
-            self._add(hu, self._share(plane, 1.6) * np.float32(0.8) * muscle, FAT)
+        outer = np.float32(1) - np.float32(0.55) * _smooth(wall, 24, 40) - 0.25 * (streaks > 0.6)
+        planes = (
+            (13.5, 0.8, 1.2),
+            (21.5, 0.7, -2.0),
+            (31.0, 0.9, 2.5),
+            (44.0, 1.0, -4),
+            (58.0, 1.1, 4),
+        )
+        for at, width, wave in planes:
+            plane = np.abs(wall - at - wave * clouds) - (width + 0.4 * streaks)
+            self._add(hu, self._share(plane, 1.6) * outer * muscle, FAT)
 
     def _add_middle(
         self, hu: Floats, z: float, wall: Floats, streaks: Floats, clouds: Floats
@@ -310,7 +348,7 @@ class Chest:
         muscle = np.maximum(np.abs(deep - 1.5) - 1.7, wall) * np.ones_like(wall)
         self._add(hu, below * self._share(muscle), 45.0)
         rim = np.maximum(wall + 3, 3 - deep)
-        liver = np.maximum(rim, self.x - 26 + 0.45 * (self.y + 30) + 4 * clouds)
+        liver = np.maximum(rim, self.x - 26 + 0.45 * (self.y + 30) + 2.5 * clouds)
         self._add(hu, below * self._share(liver, 1.6), LIVER + 3 * streaks)
         up = z / self.stretch
         stomach = np.sqrt(
@@ -351,19 +389,29 @@ class Chest:
         self._add(hu, body * soft, 88 + 12 * streaks)
         # sternum
         if 0.22 < t < 0.86:
-            width = 13 + 12 * float(_smooth(np.float32(t), 0.62, 0.76))
-            plate = np.maximum(np.abs(self.x) - width, np.abs(wall - 8.5) - 5.2)
+            width = 13 + 12 * _step(t, 0.62, 0.76)
+            corner = (
+                np.maximum(np.abs(self.x) - width + 4, 0),
+                np.maximum(np.abs(wall - 8.5) - 1.2, 0),
+            )
+            plate = np.hypot(*corner) - 4
             plate = np.where(self.y < 0, plate, np.float32(50))
             self._add(hu, self._share(plate), 420 * self.bone)
             self._add(hu, self._share(plate + np.float32(1.7)), 110 + 25 * streaks)
         # scapulae
         if t > 0.42:
-            reach = 0.12 + 0.45 * float(_smooth(np.float32(t), 0.42, 0.8))
-            blade = np.abs(wall - 24 - 5 * (self.around - 0.85)) - np.float32(2.4)
+            reach = 0.1 + 0.4 * _step(t, 0.42, 0.78) - 0.15 * _step(t, 0.85, 1.0)
+            blade = np.abs(wall - 24 - 5 * (self.around - 0.85)) - (
+                1.7 + 1.2 * _smooth(self.around, 0.95, 1.3)
+            )
             blade = np.maximum(blade, (np.abs(self.around - 0.86) - np.float32(reach)) * 105)
-            self._add(hu, self._share(blade), cortex * 0.8)
+            self._add(hu, self._share(blade), cortex * 0.7)
+            self._add(hu, self._share(blade + np.float32(1.4)), marrow * 1.3)
             if t > 0.72:
-                ridge = np.maximum(np.abs(self.around - 0.95) * 105 - 3, np.abs(wall - 31) - 8)
+                ridge = np.maximum(
+                    np.abs(self.around - 0.8 + 0.012 * (wall - 30)) * 105 - 2.2,
+                    np.abs(wall - 32) - 8,
+                )
                 self._add(hu, self._share(ridge), cortex * 0.7)
         self._add_spine(hu, z, streaks, cortex, marrow)
 
@@ -377,7 +425,7 @@ class Chest:
     ) -> None:
         pitch = 22.5 * self.stretch
         phase = (z / pitch + 0.3) % 1.0  # 0 to 0.22 is disc
-        disc = 1 - float(_smooth(np.float32(abs(phase - 0.11)), 0.09, 0.15))
+        disc = 1 - _step(abs(phase - 0.11), 0.09, 0.15)
         plate = float(np.exp(-(((abs(phase - 0.11) - 0.17) / 0.05) ** 2)))
         x, y = self.x, self.y
         waist = 1 - 0.06 * np.cos(2 * np.pi * (phase - 0.11) + np.pi)
@@ -392,12 +440,16 @@ class Chest:
         self._add(hu, inner, (1 - disc) * (marrow + 260 * plate + 30 * streaks) + disc * 85)
         # the arch, with processes to the sides and to the back
         arch = np.abs(canal - 2.5) - 2.6
-        back = np.maximum(np.abs(x) - 3.4, np.abs(y - 93) - 11)
-        processes = float(_smooth(np.float32(abs(phase - 0.75)), 0.22, 0.3))
+        slope = ((z + 0.75 * (y - 82)) / pitch + 0.3) % 1.0  # spinous processes point down
+        level = np.abs(slope - 0.5) * np.float32(pitch) - 6.5
+        back = np.maximum(np.maximum(np.abs(x) - 3.2, np.abs(y - 93) - 11), level)
+        processes = _step(abs(phase - 0.75), 0.22, 0.3)
         bar = np.abs(y - 76 - 0.18 * np.abs(x)) - 4.6
         side = np.maximum(bar, np.abs(np.abs(x) - 21) - 13) + 12 * processes
-        gap = float(_smooth(np.float32(abs(phase - 0.2)), 0.05, 0.16))
-        arch = np.maximum(arch, np.where(y < 66, 30 * (1 - gap), 0) + arch)
+        gap = _step(abs(phase - 0.2), 0.05, 0.16)
+        arch = arch + np.where(y < 71, 30 * (1 - gap), 0)  # foramina between the pedicles
+        lamina = _step(abs(phase - 0.12), 0.03, 0.1)
+        arch = arch + np.where(y >= 71, 12 * (1 - lamina), 0)
         bone = np.minimum(np.minimum(arch, back), side)
         self._add(hu, self._share(bone), cortex * 0.8)
         self._add(hu, self._share(bone + np.float32(2.0)), marrow * 1.2)
@@ -427,24 +479,25 @@ class Chest:
 # tubes: vessels and airways ----------------------------------------------------------------
 
 
-def _path(points: Iterable[tuple[float, float, float, float]]) -> Tubes:
+def _path(points: Sequence[tuple[float, float, float, float]]) -> Tubes:
     """Return tubes along (z, y, x, radius)."""
-    table = np.array(list(points), np.float32)
+    table = np.array(points, np.float32)
     return Tubes(table[:-1, :3], table[1:, :3], table[:-1, 3], table[1:, 3])
 
 
-LARGE_VESSELS = [
+LARGE_VESSELS: list[list[tuple[float, float, float, float]]] = [
     # aorta with its arch
     [(70, -20, -4, 15), (95, -25, -14, 15.5), (122, -24, -20, 15.5), (143, -14, -16, 14.5),
      (156, 2, -4, 13.5), (158, 18, 10, 13), (152, 32, 22, 12.5), (132, 38, 26, 12),
      (95, 38, 25, 11.5), (50, 38, 20, 11), (10, 37, 11, 10.5), (-20, 36, 8, 10)],
-    [(154, 0, -6, 6), (178, -4, -16, 6), (205, -4, -26, 5), (230, 0, -34, 4)],
+    [(154, 0, -6, 6), (178, -4, -14, 6), (200, -2, -19, 5), (230, 2, -22, 4)],
     [(158, 10, 4, 4), (185, 2, 14, 3.6), (230, 2, 24, 3.4)],
-    [(158, 20, 12, 5), (180, 20, 24, 4.5), (212, 14, 40, 4.5), (222, 0, 70, 4)],
+    [(158, 20, 12, 5), (180, 20, 19, 4.5), (205, 16, 22, 4.5), (230, 8, 30, 4)],
     # superior vena cava and the veins that form it
-    [(84, -10, -27, 10), (120, -14, -27, 9), (162, -20, -24, 8.5), (200, -18, -32, 6.5),
-     (230, -14, -40, 6)],
-    [(160, -22, -24, 6.5), (170, -34, 0, 6.5), (184, -30, 26, 6), (205, -20, 38, 6)],
+    [(84, -10, -27, 10), (120, -14, -27, 9), (162, -20, -22, 8.5), (200, -18, -21, 6.0),
+     (230, -14, -24, 5.5)],
+    [(160, -22, -24, 6.5), (170, -34, 0, 6.5), (184, -28, 18, 6), (205, -20, 20, 5.5),
+     (230, -14, 22, 5)],
     [(-20, 2, -20, 11), (24, -2, -22, 11), (44, -8, -20, 11)],
     [(-20, 38, -9, 3.5), (100, 37, -8, 4), (128, 28, -14, 4), (132, 6, -25, 4)],
     # pulmonary trunk and its two branches
@@ -454,6 +507,13 @@ LARGE_VESSELS = [
     [(88, 10, -26, 7), (92, -4, -44, 5.5)], [(82, 16, -26, 7), (78, 18, -44, 5.5)],
     [(92, 8, 30, 7), (97, -8, 46, 5.5)], [(84, 16, 30, 7), (80, 18, 46, 5.5)],
 ]  # fmt: skip
+SHOULDER_BONES: list[list[tuple[float, float, float, float]]] = [
+    # clavicles, and the heads of the humeri with the arms raised
+    [(198, -58, -14, 8), (205, -63, -40, 5.5), (215, -50, -80, 5.5), (222, -28, -112, 6)],
+    [(198, -58, 14, 8), (205, -63, 40, 5.5), (215, -50, 80, 5.5), (222, -28, 112, 6)],
+    [(214, 22, -122, 21), (232, 14, -124, 20)],
+    [(214, 22, 122, 21), (232, 14, 124, 20)],
+]
 GULLET = [
     (230, 20, 3, 6.5),
     (160, 24, 4, 6.5),
@@ -461,7 +521,7 @@ GULLET = [
     (60, 28, 8, 7),
     (16, 18, 14, 7.5),
 ]
-WINDPIPE = [
+WINDPIPE: list[list[tuple[float, float, float, float]]] = [
     [(230, 4, 0, 8.8), (180, 8, 0, 8.8), (150, 12, -1, 8.8), (136, 13, -1, 9)],
     [(137, 13, -3, 7), (122, 12, -20, 6.8), (112, 11, -34, 6)],
     [(137, 13, 1, 6.2), (120, 14, 22, 6), (108, 15, 42, 5.4)],
@@ -480,6 +540,7 @@ class Tree:
 
     blood: Tubes
     gullet: Tubes
+    bones: Tubes
     airways: Tubes
     wall_mm: Floats  # thickness of each airway's wall
     spots: Tubes  # emphysema
@@ -534,8 +595,8 @@ class Lungs:
         walls = [np.full(len(part.start), 1.3, np.float32) for part in airways]
         for side in (-1, 1):
             for kind in ("artery", "vein"):
-                points = self.places(rng, 3400, 2.5)
-                points = points[np.sign(points[:, 2]) == side][:1000]
+                points = self.places(rng, 4400, 2.0)
+                points = points[np.sign(points[:, 2]) == side][:1500]
                 lobe = self.lobe(points)
                 for number in range(3):
                     supplied = points[lobe == number]
@@ -557,7 +618,8 @@ class Lungs:
         for centre, radius in obstacles:
             vessels, tubes = (_around(part, centre, radius) for part in (vessels, tubes))
         gullet = self._sized(_path(GULLET))
-        return Tree(vessels, gullet, tubes, np.concatenate(walls), spots)
+        bones = self._sized(join([_path(points) for points in SHOULDER_BONES]))
+        return Tree(vessels, gullet, bones, tubes, np.concatenate(walls), spots)
 
     def _sized(self, tubes: Tubes) -> Tubes:
         scales = self.scales.astype(np.float32)
@@ -573,7 +635,7 @@ class Lungs:
         """Return the airways that run beside the larger arteries of a lobe, and their walls."""
         root = (np.array(BRONCHUS_ROOT[side]) * self.scales).astype(np.float32)
         large = np.minimum(arteries.radius_start, arteries.radius_end) > 1.12
-        start, end, first, last = (column[large] for column in arteries)
+        start, end, first, last = (np.asarray(column[large], np.float32) for column in arteries)
         beside = np.array([0.25, 0.8, -0.55 * side], np.float32)
         ratio = np.float32(0.8)
         start = start + beside * (first * (1 + ratio) + 0.6)[:, None]
@@ -582,16 +644,19 @@ class Lungs:
         end = np.concatenate([start[1:2], end])
         first = np.concatenate([first[:1], first]) * ratio
         last = np.concatenate([first[:1], last * ratio])
-        return Tubes(start, end, first, last), np.asarray(0.45 + 0.16 * first, np.float32)
+        tubes = Tubes(*(np.asarray(column, np.float32) for column in (start, end, first, last)))
+        return tubes, np.asarray(0.35 + 0.12 * first, np.float32)
 
     def _emphysema(self, rng: np.random.Generator) -> Tubes:
         """Return low-attenuation spots, most of them in the upper lobes."""
-        n = int(900 * self.person.emphysema)
-        places = self.places(rng, 3 * n, 3.0)
-        high = places[:, 0] / self.person.height
-        places = places[rng.random(len(places)) < high**1.5][:n].astype(np.float32)
+        n = int(1500 * self.person.emphysema)
+        anywhere = self.places(rng, 3 * n, 7.0)
+        high = anywhere[:, 0] / self.person.height
+        chosen = anywhere[rng.random(len(anywhere)) < high**1.5][:n]
+        places: Floats = chosen.astype(np.float32)
         ends = places + rng.normal(0, 2.5, places.shape).astype(np.float32)
-        radius = rng.gamma(3.0, 0.75, len(places)).astype(np.float32) + np.float32(0.8)
+        size = 0.8 + np.minimum(rng.gamma(2.5, 0.7, len(places)), 4.0)
+        radius = np.asarray(size, np.float32)
         return Tubes(places, ends, radius, radius * np.float32(0.8))
 
 

@@ -135,19 +135,19 @@ SETTINGS = (
         _Wanted(20.0, "spiculated irregular part_solid poorly_marginated retraction",
                 -1, 0.58, 17),)),
     _Setting(0.80, 218, 24, 1.1, 0.3, False, 74, 21, (
-        _Wanted(28.0, "lobulated irregular solid well_marginated cavity", -1, 0.38, 18),)),
+        _Wanted(28.0, "lobulated irregular solid well_marginated cavity", -1, 0.38, 31),)),
     _Setting(0.64, 200, 10, 0.95, 0.0, True, 55, 14, (
         _Wanted(6.0, "smooth round solid well_marginated", -1, 0.5, 19),
         _Wanted(10.0, "smooth polygonal ground_glass well_marginated", 1, 0.68, 20))),
     _Setting(0.74, 214, 16, 1.08, 0.9, False, 70, 18, (
-        _Wanted(15.0, "spiculated polygonal solid poorly_marginated dimpling", 1, 0.74, 21),)),
+        _Wanted(15.0, "spiculated polygonal solid poorly_marginated dimpling", 1, 0.74, 10),)),
     _Setting(0.71, 210, 13, 1.0, 0.15, True, 61, 16, (
         _Wanted(18.0, "lobulated round ground_glass poorly_marginated attached", 1, 0.44, 22),
         _Wanted(5.0, "smooth ovoid solid well_marginated", -1, 0.64, 23))),
     _Setting(0.78, 222, 19, 1.0, 0.45, False, 67, 20, (
         _Wanted(25.0, "spiculated ovoid solid poorly_marginated attached", -1, 0.66, 24),)),
 )  # fmt: skip
-"""Ten people; more are drawn at random."""
+"""Ten people; more are drawn at random. The truth of a nodule follows from its seed, by chance."""
 
 
 def demo_cases(count: int = 10, rows: int = MATRIX) -> list[Case]:
@@ -190,14 +190,19 @@ def volume(case: Case) -> Volume:
 
 
 def _draw_tree(hu: Floats, grid: Grid, case: Case) -> None:
-    """Draw emphysema, vessels and airways, in this order."""
+    """Draw emphysema, vessels, airways and the bones of the shoulder."""
     obstacles = [
         (_to_body(case, placed.centre_mm), 0.42 * placed.nodule.diameter_mm + 1.5)
         for placed in case.nodules
     ]
     tree = Lungs(case.person).tree(obstacles)
-    draw_tubes(hu, grid, tree.spots, -965.0)
+    draw_tubes(hu, grid, tree.spots, -950.0)
     draw_tubes(hu, grid, tree.gullet, 36.0)
+    inner = tree.bones._replace(
+        radius_start=tree.bones.radius_start - 2, radius_end=tree.bones.radius_end - 2
+    )
+    draw_tubes(hu, grid, tree.bones, 620.0)
+    draw_tubes(hu, grid, inner, 210.0)
     draw_tubes(hu, grid, tree.blood, BLOOD)
     airways = tree.airways
     thick = tree.wall_mm
@@ -210,7 +215,7 @@ def _draw_tree(hu: Floats, grid: Grid, case: Case) -> None:
 
 def _to_body(case: Case, centre_mm: tuple[float, float, float]) -> NDArray[np.float64]:
     """Return a point of the frame of reference in body coordinates, zyx."""
-    return np.array(centre_mm[::-1]) - np.array(case.offset_mm[::-1])
+    return np.subtract(centre_mm[::-1], case.offset_mm[::-1], dtype=np.float64)
 
 
 def _pleura(
@@ -220,7 +225,7 @@ def _pleura(
     outwards = np.array([0.0, centre[1], centre[2]])
     outwards /= np.sqrt((outwards**2).sum())
     for step in np.arange(0.5, 40.0, 0.25):
-        place = centre + step * outwards
+        place: NDArray[np.float64] = centre + step * outwards
         index = [
             round((p - o) / s) for p, o, s in zip(place, grid.origin, grid.spacing, strict=True)
         ]
@@ -352,7 +357,7 @@ def _place(case: Case, wanted: tuple[_Wanted, ...]) -> tuple[PlacedNodule, ...]:
         elif nodule.features["pleural_retraction"] != "absent":
             fits = (wall > half + 6) & (wall < half + 9) & (inside > half + 4)
         else:
-            fits = inside > min(1.3 * half + 5, 22)
+            fits = inside > np.clip(1.3 * half + 5, 14, 22)
         fits &= far > 32 + half
         score = np.where(fits, off, np.inf)
         best = places[int(np.argmin(score))]

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from phantom.case import SLICE_MM, VERSION, Case, Volume, instance_uid, volume
 from phantom.nodule import FEATURES
 
 INTERCEPT_HU = -1024
-IMPLEMENTATION_UID = "2.25.302213416184741286410962214351780214367"
+COLUMNS = (
+    *("patient", "study", "series", "nodule", "x", "y", "z"),
+    *("diameter", "reference", "reference_source"),
+)
+IMPLEMENTATION_UID = UID("2.25.302213416184741286410962214351780214367")
 
 
 def write_case(case: Case, folder: Path) -> list[Path]:
@@ -38,10 +42,7 @@ def write_nodules_csv(cases: Iterable[Case], path: Path) -> None:
     """Write the nodules of cases in the import format, with a column for every feature."""
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(
-            "patient study series nodule x y z diameter reference reference_source".split()
-            + list(FEATURES)
-        )
+        table.writerow([*COLUMNS, *FEATURES])
         for case in cases:
             for placed in case.nodules:
                 nodule = placed.nodule
@@ -62,7 +63,7 @@ def _image(case: Case, drawn: Volume, number: int) -> FileDataset:
     z = round(grid.origin[0] + index * SLICE_MM, 6)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = instance_uid(case, index)
+    meta.MediaStorageSOPInstanceUID = UID(instance_uid(case, index))
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = IMPLEMENTATION_UID
     meta.ImplementationVersionName = "PHANTOM"

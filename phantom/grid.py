@@ -87,8 +87,9 @@ def draw_tubes(hu: Floats, grid: Grid, tubes: Tubes, value: float) -> None:
         voxels = int(np.prod(size[chosen[0]]))
         for part in np.array_split(chosen, -(-len(chosen) * voxels // 400_000)):
             _cover(coverage, low[part], size[part[0]], tubes, part, grid, blur)
-    touched = coverage > 0
-    hu[touched] += coverage[touched] * (value - hu[touched])
+    for plane, covered in zip(hu, coverage, strict=True):
+        if covered.any():
+            plane += covered * (np.float32(value) - plane)
 
 
 def _cover(

@@ -44,18 +44,18 @@ def grain(
 class SmoothField:
     """A smooth random field of about unit deviation, made slice by slice.
 
-    A coarse lattice of normal numbers, interpolated linearly: one matrix product an axis.
+    A coarse lattice of normal numbers under cubic B-splines: one matrix product an axis.
     """
 
     def __init__(
         self, rng: np.random.Generator, shape: tuple[int, int, int], voxels: tuple[float, ...]
     ) -> None:
         """Draw the lattice; its points are `voxels` (z, y, x) apart in the field of `shape`."""
-        ends = [int(np.ceil(n / step)) + 2 for n, step in zip(shape, voxels, strict=True)]
+        ends = [int(np.ceil(n / step)) + 4 for n, step in zip(shape, voxels, strict=True)]
         self._lattice: Floats = rng.standard_normal(ends, dtype=np.float32)
-        self._lattice *= np.float32(1.6)  # interpolation averages; this gives the deviation back
+        self._lattice *= np.float32(3.0)  # splines average; this gives the deviation back
         self._weights = [
-            _linear_weights(n, end, step, float(rng.random()))
+            _spline_weights(n, end, step, float(rng.random()))
             for n, end, step in zip(shape, ends, voxels, strict=True)
         ]
 
@@ -72,13 +72,15 @@ class SmoothField:
         return np.asarray(down @ planes @ across.T, np.float32)
 
 
-def _linear_weights(n: int, ends: int, step: float, shift: float) -> Floats:
-    """Return the (n, ends) matrix that interpolates a lattice of `step` voxels."""
+def _spline_weights(n: int, ends: int, step: float, shift: float) -> Floats:
+    """Return the (n, ends) matrix that smooths a lattice of `step` voxels."""
     place = np.arange(n) / step + shift
     low = np.floor(place).astype(int)
     weights = np.zeros((n, ends), np.float32)
-    weights[np.arange(n), low] = 1 - (place - low)
-    weights[np.arange(n), low + 1] = place - low
+    t = place - low
+    taps = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+    for tap, weight in enumerate(taps):
+        weights[np.arange(n), low + tap] = weight / 6
     return weights
 
 

@@ -5,10 +5,8 @@ from numpy.typing import NDArray
 
 from phantom.grid import Tubes
 
-LEAF_RADIUS_MM = 0.42
-# Radii follow r**2.7 = sum of the r**2.7 of the branches (Murray's law has 3; measured pulmonary
-# arteries lie a little lower).
-MURRAY = 2.7
+LEAF_RADIUS_MM = 0.54
+MURRAY = 3.0  # the cube of a radius is the sum of the cubes of its branches
 
 
 def grow(
