@@ -1,10 +1,28 @@
 import './style.css'
-import { createViewer } from './viewer/cornerstone'
-const room = document.getElementById('room')!
-const r = await (await fetch('/api/readings/3')).json()
-const el = document.createElement('div'); el.className='stage'; room.append(el)
-const v = createViewer(el)
-;(window as any).__reread = { get viewer() { return v.state() }, v }
-v.listen(e => { if (e.kind !== 'progress') console.log(performance.now().toFixed(0), JSON.stringify(e)) })
-v.mark(r.nodules, r.nodules[0].id)
-await v.show(r.series[0], r.nodules[0].centre_mm)
+import { connect, Refusal } from './api/client'
+import { mountRoom } from './reading/mount'
+
+const room = document.getElementById('room')
+const readingId = Number(document.body.dataset.reading)
+// Asked for at once: the code of the viewer is large, and the reading is on its way meanwhile.
+const viewerCode = import('./viewer/cornerstone')
+
+async function start(element: HTMLElement): Promise<void> {
+  const api = connect(readingId)
+  let reading = await api.reading()
+  if (reading.stage === 'assigned') reading = await api.open()
+  mountRoom(element, reading, api, async container => (await viewerCode).createViewer(container))
+}
+
+if (room && readingId) {
+  start(room).catch(error => {
+    const message = document.createElement('p')
+    message.className = 'cannot-start'
+    message.setAttribute('role', 'alert')
+    message.textContent =
+      error instanceof Refusal
+        ? error.message
+        : 'The reading could not be opened: no connection to the server. Reload the page to try again.'
+    room.replaceChildren(message)
+  })
+}

@@ -1,10 +1,10 @@
 import {
   cache,
-  init as initCore,
   Enums,
   eventTarget,
   getRenderingCapabilities,
   imageLoader,
+  init as initCore,
   RenderingEngine,
   type StreamingImageVolume,
   setVolumesForViewports,
@@ -14,10 +14,19 @@ import {
 import { init as initLoader } from '@cornerstonejs/dicom-image-loader'
 import { utilities as metadataUtilities } from '@cornerstonejs/metadata'
 import type { Nodule, PatientPoint, Saliency, Series } from '../api/types'
-import { add, cross, dot, edgeLetters, meetingLine, subtract, type View } from './geometry'
+import {
+  add,
+  cross,
+  depth_mm,
+  dot,
+  edgeLetters,
+  meetingLine,
+  subtract,
+  type View,
+} from './geometry'
 import { type Drag, readGestures } from './gestures'
 import { Labels } from './labels'
-import { MarkerLayer } from './markers'
+import { MarkerLayer, type ReferenceLine } from './markers'
 import { SaliencyLayer } from './saliency'
 import {
   ImagesUnavailable,
@@ -35,9 +44,12 @@ import {
 
 const REQUESTS_AT_A_TIME = 6
 const ATTEMPTS_PER_IMAGE = 4
-const REDRAW_WHILE_LOADING_MS = 400
+/** The sagittal and coronal images are redrawn so often while they fill. */
+const REDRAWS_WHILE_LOADING = 10
 /** Half the height of a pane, in millimetres, after a jump to a nodule. */
 const CLOSE_UP_MM = 60
+/** Lines of other planes stop short of the point where they meet. */
+const LINE_GAP_PX = 36
 const STARTING_WINDOW: Window = { centre: -600, width: 1500 }
 
 /** Slices are counted from the head, from the right and from the front. */
@@ -69,7 +81,9 @@ export function createViewer(container: HTMLElement): Viewer {
   if (!initialised) {
     // One context is enough: every pane draws the same volume, and its texture is then kept once.
     initCore({ rendering: { webGlContextCount: 1 }, debug: {} })
-    initLoader({ maxWebWorkers: Math.min(4, Math.max(2, (navigator.hardwareConcurrency || 4) / 2)) })
+    initLoader({
+      maxWebWorkers: Math.min(4, Math.max(2, (navigator.hardwareConcurrency || 4) / 2)),
+    })
     initialised = true
   }
   return new CornerstoneViewer(container)
@@ -81,6 +95,7 @@ interface Pane {
   element: HTMLDivElement
   canvas: HTMLDivElement
   markers: MarkerLayer
+  cover: HTMLDivElement
   saliency: SaliencyLayer
   labels: Labels
   fitted_mm: number
@@ -114,8 +129,7 @@ class CornerstoneViewer implements Viewer {
   #crosshair = false
   #saliency: Saliency | null = null
   #saliencyOpacity = 0.45
-  #lastRedraw = 0
-  #redrawing: ReturnType<typeof setTimeout> | undefined
+  #redraws = 0
   #closed = false
 
   constructor(readonly container: HTMLElement) {
@@ -293,7 +307,6 @@ class CornerstoneViewer implements Viewer {
 
   close(): void {
     this.#closed = true
-    clearTimeout(this.#redrawing)
     this.#resizing.disconnect()
     eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, this.#contextLost)
     this.#listeners.clear()
@@ -386,29 +399,26 @@ class CornerstoneViewer implements Viewer {
     firstImageShown()
   }
 
-  /** Redraw what an arriving image changed: the axial slice at once, the other planes in turn. */
+  /** Redraw what an arriving image changed: the axial slice at once, the other planes in steps. */
   #redraw(axial: boolean): void {
     if (axial) this.#viewport('axial').render()
-    else this.#drawLayers('axial')
-    if (this.#layout === 'axial' || this.#redrawing !== undefined) return
-    this.#redrawing = setTimeout(
-      () => {
-        this.#redrawing = undefined
-        this.#lastRedraw = performance.now()
-        for (const plane of ['sagittal', 'coronal'] as const) this.#viewport(plane).render()
-      },
-      Math.max(0, this.#lastRedraw + REDRAW_WHILE_LOADING_MS - performance.now()),
-    )
+    const total = this.#volume?.imageIds.length ?? 0
+    if (this.#arrived.size < (this.#redraws / REDRAWS_WHILE_LOADING) * total) return
+    this.#redraws += 1
+    for (const plane of ['sagittal', 'coronal'] as const) this.#viewport(plane).render()
   }
 
-  /** Index, in the order of the volume, of the image that the axial pane shows. */
+  /** The image that the axial pane shows. */
   #imageOnScreen(): number {
-    const volume = this.#volume
+    return this.#imageOf(this.#place('axial').index - 1)
+  }
+
+  /** Index, in the order of the volume, of the image of an axial slice counted from the head. */
+  #imageOf(index: number): number {
     const slices = this.#slices?.axial
-    if (!volume || !slices) return 0
-    const index = this.#place('axial').index - 1
-    const ascending = dot(slices.direction, axisOf(volume, 2)) > 0
-    return ascending ? index : slices.total - 1 - index
+    if (!this.#volume || !slices) return 0
+    const alike = dot(slices.direction, axisOf(this.#volume, 2)) > 0
+    return alike ? index : slices.total - 1 - index
   }
 
   // Cameras
@@ -453,11 +463,7 @@ class CornerstoneViewer implements Viewer {
     const index = nearestSlice(slices, focalPoint)
     const loaded =
       plane === 'axial'
-        ? this.#arrived.has(
-            dot(slices.direction, this.#volume ? axisOf(this.#volume, 2) : [0, 0, 0]) > 0
-              ? index
-              : slices.total - 1 - index,
-          )
+        ? this.#arrived.has(this.#imageOf(index))
         : this.#arrived.size === this.#volume?.imageIds.length
     return { index: index + 1, total: slices.total, position_mm: focalPoint, loaded, zoom }
   }
@@ -544,6 +550,7 @@ class CornerstoneViewer implements Viewer {
       element: document.createElement('div'),
       canvas: document.createElement('div'),
       markers: new MarkerLayer(),
+      cover: document.createElement('div'),
       saliency: new SaliencyLayer(),
       labels: new Labels(plane),
       fitted_mm: 0,
@@ -553,8 +560,10 @@ class CornerstoneViewer implements Viewer {
     pane.element.setAttribute('role', 'group')
     pane.element.setAttribute('aria-label', `${plane} CT images`)
     pane.canvas.className = 'ct'
+    pane.cover.className = 'cover'
     pane.element.append(
       pane.canvas,
+      pane.cover,
       pane.saliency.element,
       pane.markers.element,
       pane.labels.element,
@@ -580,12 +589,7 @@ class CornerstoneViewer implements Viewer {
     }
   }
 
-  #drag(
-    plane: Plane,
-    kind: Drag,
-    from: readonly [number, number],
-    to: readonly [number, number],
-  ): void {
+  #drag(plane: Plane, kind: Drag, from: readonly [number, number], to: readonly [number, number]) {
     const [dx, dy] = [to[0] - from[0], to[1] - from[1]]
     const viewport = this.#viewport(plane)
     const world = (point: readonly [number, number]) =>
@@ -619,17 +623,71 @@ class CornerstoneViewer implements Viewer {
     const pane = this.#panes[plane]
     const view = this.#view(plane)
     const place = this.#place(plane)
-    const lines =
-      this.#layout === 'mpr'
-        ? PLANES.filter(other => other !== plane).map(other => {
-            const { focalPoint: point, normal } = this.#camera(other)
-            return { plane: other, ends: meetingLine(view, { point, normal }) }
-          })
-        : []
+    const lines = this.#layout === 'mpr' ? this.#linesOfOtherPlanes(plane, view) : []
     pane.markers.draw(view, this.#markersShown ? this.#nodules : [], this.#selected, lines)
-    pane.saliency.draw(view, this.#saliency, this.#saliencyOpacity)
+    this.#coverMissing(plane, view)
+    const before = pane.saliency.drawn
+    const hidden = this.#layout === 'axial' && plane !== 'axial'
+    pane.saliency.draw(view, hidden ? null : this.#saliency, this.#saliencyOpacity)
+    if (pane.saliency.drawn !== before) {
+      const planes = PLANES.filter(other => this.#panes[other].saliency.drawn !== null)
+      this.#tell({ kind: 'saliency', planes })
+    }
     const notice = place.loaded ? '' : plane === 'axial' ? 'Loading this slice…' : 'Loading…'
     pane.labels.draw(view, place, this.#window, this.#inverted, notice)
+  }
+
+  #linesOfOtherPlanes(plane: Plane, view: View): ReferenceLine[] {
+    const others = PLANES.filter(other => other !== plane).map(other => {
+      const { focalPoint: point, normal } = this.#camera(other)
+      return { plane: other, point, normal }
+    })
+    const centre = others.reduce(
+      (point, other) => add(point, other.normal, -depth_mm(point, other)),
+      view.point,
+    )
+    return others.flatMap(other =>
+      meetingLine(view, other, centre, LINE_GAP_PX).map(ends => ({ plane: other.plane, ends })),
+    )
+  }
+
+  /** Cover what has not arrived: an empty part of the volume would be drawn as water. */
+  #coverMissing(plane: Plane, view: View): void {
+    const slices = this.#slices?.axial
+    const { cover, canvas } = this.#panes[plane]
+    if (!slices) return
+    if (plane === 'axial') {
+      canvas.style.visibility = this.#place(plane).loaded ? 'visible' : 'hidden'
+      return
+    }
+    const missing = this.#missing(slices)
+    if (missing.length === 0) {
+      if (cover.childElementCount > 0) cover.replaceChildren()
+      return
+    }
+    const y = (index: number) =>
+      view.project(add(slices.first, slices.direction, index * slices.spacing_mm))[1]
+    cover.replaceChildren(
+      ...missing.map(([from, to]) => {
+        const band = document.createElement('div')
+        const [a, b] = [y(from - 0.5), y(to + 0.5)]
+        band.style.top = `${Math.min(a, b)}px`
+        band.style.height = `${Math.abs(a - b)}px`
+        return band
+      }),
+    )
+  }
+
+  /** Runs of axial slices that have not arrived, as first and last index from the head. */
+  #missing(slices: Slices): [number, number][] {
+    const runs: [number, number][] = []
+    for (let index = 0; index < slices.total; index++) {
+      if (this.#arrived.has(this.#imageOf(index))) continue
+      const last = runs.at(-1)
+      if (last?.[1] === index - 1) last[1] = index
+      else runs.push([index, index])
+    }
+    return runs
   }
 
   #tell(event: ViewerEvent): void {

@@ -88,18 +88,31 @@ export function crossSection(
   }
 }
 
-/** The line in which two slices at right angles meet, as two canvas points across the pane. */
-export function meetingLine(view: View, other: Pick<View, 'point' | 'normal'>): [CanvasPoint, CanvasPoint] {
+/**
+ * The line in which two slices at right angles meet, in two halves that leave out `gap_px` on
+ * either side of `centre`, so that what lies there is not crossed out.
+ */
+export function meetingLine(
+  view: View,
+  other: Pick<View, 'point' | 'normal'>,
+  centre: PatientPoint,
+  gap_px: number,
+): [CanvasPoint, CanvasPoint][] {
   const along = cross(view.normal, other.normal)
-  const onBoth = add(view.point, other.normal, depth_mm(other.point, { ...other, point: view.point }))
+  const onView = add(centre, view.normal, -depth_mm(centre, view))
+  const onBoth = add(onView, other.normal, -depth_mm(onView, other))
   const far = (view.width + view.height) * view.mm_per_pixel
-  return [view.project(add(onBoth, along, -far)), view.project(add(onBoth, along, far))]
+  const at = (distance_mm: number) => view.project(add(onBoth, along, distance_mm))
+  const gap = gap_px * view.mm_per_pixel
+  return [
+    [at(-far), at(-gap)],
+    [at(gap), at(far)],
+  ]
 }
 
 /** A round length for a scale bar of at most `most_px` pixels. */
 export function scaleBar(mm_per_pixel: number, most_px: number): { mm: number; px: number } {
-  const mm =
-    [200, 100, 50, 20, 10, 5, 2, 1].find(length => length / mm_per_pixel <= most_px) ?? 1
+  const mm = [200, 100, 50, 20, 10, 5, 2, 1].find(length => length / mm_per_pixel <= most_px) ?? 1
   return { mm, px: mm / mm_per_pixel }
 }
 

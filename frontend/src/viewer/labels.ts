@@ -45,7 +45,8 @@ export class Labels {
     )
     write(parts.notice, notice)
     const letters = edgeLetters(view)
-    for (const edge of ['left', 'right', 'top', 'bottom'] as const) write(parts[edge], letters[edge])
+    for (const edge of ['left', 'right', 'top', 'bottom'] as const)
+      write(parts[edge], letters[edge])
     const bar = scaleBar(view.mm_per_pixel, Math.min(160, view.width / 4))
     parts.scale.style.width = `${bar.px}px`
     write(parts.scale, bar.mm >= 10 ? `${bar.mm / 10} cm` : `${bar.mm} mm`)

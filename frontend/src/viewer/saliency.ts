@@ -92,6 +92,7 @@ export function colour(relevance: number): [number, number, number, number] {
   const [from, to] = [STOPS[step], STOPS[step + 1]]
   if (!from || !to) throw new Error('a colour scale has two ends')
   const part = value * (STOPS.length - 1) - step
-  const mix = (channel: 0 | 1 | 2) => Math.round(from[channel] + (to[channel] - from[channel]) * part)
+  const mix = (channel: 0 | 1 | 2) =>
+    Math.round(from[channel] + (to[channel] - from[channel]) * part)
   return [mix(0), mix(1), mix(2), Math.round(255 * Math.min(1, value * 2))]
 }

@@ -31,6 +31,7 @@ export type ViewerEvent =
   | { kind: 'window'; centre: number; width: number; inverted: boolean }
   | { kind: 'layout'; layout: Layout }
   | { kind: 'crosshair'; on: boolean }
+  | { kind: 'saliency'; planes: Plane[] }
   | { kind: 'context_lost' }
 
 export interface MarkerOnCanvas {

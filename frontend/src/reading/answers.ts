@@ -1,0 +1,96 @@
+import type {
+  Answers,
+  Nodule,
+  Problem,
+  Question,
+  Questionnaire,
+  Section,
+  Value,
+} from '../api/types'
+
+/** The section of one nodule, or of the case when `nodule` is null. */
+export function sectionOf(answers: Answers, nodule: number | null): Section {
+  return (nodule === null ? answers.case : answers.nodules[nodule]) ?? {}
+}
+
+/** The answers with one of them given, or taken back when `value` is null. */
+export function withAnswer(
+  answers: Answers,
+  nodule: number | null,
+  question: string,
+  value: Value | null,
+): Answers {
+  const { [question]: _, ...others } = sectionOf(answers, nodule)
+  const section = value === null ? others : { ...others, [question]: value }
+  return nodule === null
+    ? { ...answers, case: section }
+    : { ...answers, nodules: { ...answers.nodules, [nodule]: section } }
+}
+
+/** The required questions without an answer, in the order of the form. The server decides. */
+export function missingAnswers(
+  questionnaire: Questionnaire,
+  nodules: readonly Nodule[],
+  answers: Answers,
+): Problem[] {
+  const missing = (questions: Question[], nodule: number | null) =>
+    questions
+      .filter(({ required }) => required)
+      .filter(question => !isAnswered(question, sectionOf(answers, nodule)[question.name]))
+      .map(({ name }) => ({ nodule, question: name, detail: 'This question needs an answer.' }))
+  return [
+    ...nodules.flatMap(({ id }) => missing(questionnaire.nodule, id)),
+    ...missing(questionnaire.case, null),
+  ]
+}
+
+export function isAnswered(question: Question, value: Value | undefined): boolean {
+  if (value === undefined) return false
+  if ('cannot_assess' in value) return question.cannot_assess
+  return Array.isArray(value.value) ? value.value.length > 0 : value.value !== ''
+}
+
+/** An answer in the words of the form. */
+export function inWords(question: Question, value: Value | undefined): string {
+  if (value === undefined) return 'no answer'
+  if ('cannot_assess' in value) return 'cannot be assessed'
+  const label = (chosen: string) =>
+    question.options.find(option => option.value === chosen)?.label ?? chosen
+  if (Array.isArray(value.value)) return value.value.map(label).join(', ')
+  if (typeof value.value === 'string') return label(value.value)
+  return question.unit ? `${value.value} ${question.unit}` : String(value.value)
+}
+
+export function sameValue(a: Value | undefined, b: Value | undefined): boolean {
+  return canonical(a) === canonical(b)
+}
+
+/** Equal whatever the order of their keys; an empty section is as good as none. */
+export function sameAnswers(a: Answers, b: Answers): boolean {
+  return canonical(withoutEmpty(a)) === canonical(withoutEmpty(b))
+}
+
+function withoutEmpty({ case: ofCase, nodules }: Answers): Answers {
+  const filled = Object.entries(nodules ?? {}).filter(([, section]) => Object.keys(section).length)
+  return { case: ofCase ?? {}, nodules: Object.fromEntries(filled) }
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_, part) =>
+    part !== null && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  )
+}
+
+/** The category that the AI finds most probable, and whether the reader chose it. */
+export function compareWithAi(
+  predicted: Record<string, number>,
+  value: Value | undefined,
+): { category: string; probability: number; agrees: boolean | null } | null {
+  const [best] = Object.entries(predicted).sort(([, a], [, b]) => b - a)
+  if (!best) return null
+  const [category, probability] = best
+  const own = value !== undefined && 'value' in value ? value.value : null
+  return { category, probability, agrees: typeof own === 'string' ? own === category : null }
+}

@@ -1,0 +1,560 @@
+import type { ComponentChildren } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import type { Problem, Question, Section, Value } from '../api/types'
+import { compareWithAi, inWords, sameValue } from './answers'
+
+interface ControlProps {
+  id: string
+  question: Question
+  value: Value | undefined
+  disabled: boolean
+  describedBy: string | undefined
+  onAnswer(value: Value | null): void
+  /** The question is done with; the next one may have the keyboard. */
+  onDone(): void
+}
+
+interface FormProps {
+  /** Tells the sections of the room apart, in ids and for tests. */
+  section: string
+  questions: Question[]
+  answers: Section
+  /** The locked unaided answers, to be shown beside the revised ones. */
+  unaided: Section | null
+  /** Semantic predictions by question name. */
+  predicted: Record<string, Record<string, number>> | null
+  problems: Problem[]
+  disabled: boolean
+  onAnswer(question: string, value: Value | null): void
+  onDone(question: string): void
+}
+
+/** The questions of one nodule, or of the case, as the protocol asks them. */
+export function Form({ section, questions, answers, onAnswer, onDone, ...rest }: FormProps) {
+  return (
+    <div class="questions" data-section={section}>
+      {questions.map(question => (
+        <QuestionField
+          key={`${section}-${question.name}`}
+          id={`${section}-${question.name}`}
+          question={question}
+          value={answers[question.name]}
+          before={rest.unaided && { value: rest.unaided[question.name] }}
+          predicted={(question.semantic && rest.predicted?.[question.name]) || null}
+          problem={rest.problems.find(problem => problem.question === question.name)}
+          disabled={rest.disabled}
+          onAnswer={value => onAnswer(question.name, value)}
+          onDone={() => onDone(question.name)}
+        />
+      ))}
+    </div>
+  )
+}
+
+function QuestionField({
+  id,
+  question,
+  value,
+  before,
+  predicted,
+  problem,
+  disabled,
+  onAnswer,
+  onDone,
+}: Omit<ControlProps, 'describedBy'> & {
+  before: { value: Value | undefined } | null
+  predicted: Record<string, number> | null
+  problem: Problem | undefined
+}) {
+  const describedBy =
+    [question.help && `${id}-help`, problem && `${id}-problem`].filter(Boolean).join(' ') ||
+    undefined
+  const control = { id, question, value, disabled, describedBy, onAnswer, onDone }
+  return (
+    <fieldset
+      class={`question ${question.kind} ${isShort(question) ? 'short' : ''} ${problem ? 'has-problem' : ''}`}
+      data-question={question.name}
+      disabled={disabled}
+      onKeyDown={event => {
+        if (event.key !== 'Delete' || isText(event.target)) return
+        event.preventDefault()
+        onAnswer(null)
+      }}
+    >
+      <legend>
+        {question.label}
+        {question.required && (
+          <span class="required" title="required">
+            {'\u00a0*'}
+            <span class="visually-hidden"> required</span>
+          </span>
+        )}
+      </legend>
+      {question.help && (
+        <p class="help" id={`${id}-help`}>
+          {question.help}
+        </p>
+      )}
+      <Control {...control} />
+      {(before || predicted) && (
+        <div class="beside">
+          {predicted && <Predicted question={question} predicted={predicted} value={value} />}
+          {before && <Before question={question} before={before.value} now={value} />}
+        </div>
+      )}
+      {problem && (
+        <p class="problem" id={`${id}-problem`}>
+          {problem.detail}
+        </p>
+      )}
+    </fieldset>
+  )
+}
+
+/** Few and short choices find room beside their question. */
+function isShort({ kind, options }: Question): boolean {
+  return kind === 'single_choice' && options.map(({ label }) => label).join('').length <= 16
+}
+
+function Control(props: ControlProps) {
+  switch (props.question.kind) {
+    case 'single_choice':
+      return <SingleChoice {...props} />
+    case 'multiple_choice':
+      return <MultipleChoice {...props} />
+    case 'scale':
+      return <ScaleInput {...props} />
+    case 'number':
+      return <NumberInput {...props} />
+    case 'text':
+      return <TextInput {...props} />
+  }
+}
+
+interface Choice {
+  value: Value
+  label: string
+  key: string
+  id: string
+}
+
+/**
+ * Buttons of which one is chosen. Arrows move the focus without choosing, so that a reader who
+ * reaches for the arrows to scroll cannot change an answer unawares.
+ */
+function SingleChoice({ question, value, describedBy, disabled, onAnswer, onDone }: ControlProps) {
+  const choices: Choice[] = question.options.map((option, i) => ({
+    value: { value: option.value },
+    label: option.label,
+    key: option.key ?? String(i + 1),
+    id: option.value,
+  }))
+  if (question.cannot_assess) choices.push(cannotAssess(choices))
+  const chosen = choices.findIndex(choice => sameValue(choice.value, value))
+
+  const choose = (index: number) => {
+    const choice = choices[index]
+    if (choice) onAnswer(choice.value)
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    const index = indexIn(event)
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key]
+    const byKey = choices.findIndex(choice => choice.key === event.key)
+    if (step !== undefined) {
+      focusSibling(event, (index + step + choices.length) % choices.length)
+    } else if (byKey >= 0 && !event.ctrlKey && !event.altKey && !event.metaKey) {
+      choose(byKey)
+      onDone()
+    } else return
+    event.preventDefault()
+  }
+  return (
+    <div
+      class="choices"
+      role="radiogroup"
+      aria-label={question.label}
+      aria-required={question.required}
+      aria-describedby={describedBy}
+      onKeyDown={onKeyDown}
+    >
+      {choices.map((choice, i) => (
+        // biome-ignore lint/a11y/useSemanticElements: a native radio is changed by the arrow keys
+        <button
+          key={choice.id}
+          type="button"
+          role="radio"
+          aria-checked={i === chosen}
+          class={`choice${choice.id === 'cannot_assess' ? ' cannot-assess' : ''}`}
+          data-value={choice.id}
+          data-key={choice.key}
+          data-entry={i === Math.max(chosen, 0) || undefined}
+          tabIndex={i === Math.max(chosen, 0) ? 0 : -1}
+          disabled={disabled}
+          onClick={() => choose(i)}
+        >
+          {choice.label}
+        </button>
+      ))}
+    </div>
+  )
+}
+
+function cannotAssess(others: Choice[]): Choice {
+  const key = others.some(({ key }) => key === '0') ? '' : '0'
+  return { value: { cannot_assess: true }, label: 'Cannot assess', key, id: 'cannot_assess' }
+}
+
+function MultipleChoice({ question, value, describedBy, disabled, onAnswer }: ControlProps) {
+  const chosen = value && 'value' in value && Array.isArray(value.value) ? value.value : []
+  const toggle = (option: string) => {
+    const without = chosen.filter(other => other !== option)
+    const with_ = without.length < chosen.length ? without : [...chosen, option]
+    // in the order of the questionnaire, so that equal answers are stored alike
+    const values = question.options.map(o => o.value).filter(o => with_.includes(o))
+    onAnswer(values.length > 0 ? { value: values } : null)
+  }
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: the fieldset around it has the legend
+    <div
+      class="choices"
+      role="group"
+      aria-label={question.label}
+      aria-describedby={describedBy}
+      onKeyDown={event => {
+        const option = question.options.find((o, i) => (o.key ?? String(i + 1)) === event.key)
+        if (!option || event.ctrlKey || event.altKey || event.metaKey) return
+        event.preventDefault()
+        toggle(option.value)
+      }}
+    >
+      {question.options.map((option, i) => (
+        <button
+          key={option.value}
+          type="button"
+          class="choice"
+          aria-pressed={chosen.includes(option.value)}
+          data-value={option.value}
+          data-key={option.key ?? String(i + 1)}
+          data-entry={i === 0 || undefined}
+          disabled={disabled}
+          onClick={() => toggle(option.value)}
+        >
+          {option.label}
+        </button>
+      ))}
+      <CannotAssess {...{ question, value, disabled, onAnswer }} />
+    </div>
+  )
+}
+
+/** A slider without a place until the reader gives it one, and the number beside it. */
+function ScaleInput({
+  id,
+  question,
+  value,
+  describedBy,
+  disabled,
+  onAnswer,
+  onDone,
+}: ControlProps) {
+  const { min, max, step, low, high } = question.scale ?? SCALE
+  const rated = value && 'value' in value && typeof value.value === 'number' ? value.value : null
+  const middle = min + Math.round((max - min) / 2 / step) * step
+  const rate = (text: string) => {
+    const wanted = Number(text)
+    const nearest = min + Math.round((wanted - min) / step) * step
+    onAnswer({ value: Math.min(Math.max(nearest, min), max) })
+  }
+  return (
+    <div class={`scale${rated === null ? ' unrated' : ''}`}>
+      <div class="scale-line">
+        <input
+          type="range"
+          aria-label={question.label}
+          aria-describedby={describedBy}
+          aria-valuetext={rated === null ? 'not rated yet' : String(rated)}
+          {...{ min, max, step, disabled }}
+          value={rated ?? middle}
+          onInput={event => rate(event.currentTarget.value)}
+          // A click on the very middle, where an unrated slider rests, changes nothing natively.
+          onPointerUp={event => rate(event.currentTarget.value)}
+          onKeyDown={event => {
+            if (rated !== null || !event.key.startsWith('Arrow')) return
+            event.preventDefault()
+            onAnswer({ value: middle })
+          }}
+        />
+        <NumberBox
+          id={id}
+          label={`${question.label}, ${min} to ${max}`}
+          {...{ value: rated, min, max, disabled, describedBy, onDone }}
+          onNumber={number => (number === null ? onAnswer(null) : rate(String(number)))}
+        />
+      </div>
+      <div class="scale-ends">
+        <span>{`${min} ${low}`}</span>
+        <span>{`${high} ${max}`}</span>
+      </div>
+      <CannotAssess {...{ question, value, disabled, onAnswer }} />
+    </div>
+  )
+}
+
+const SCALE = { min: 0, max: 100, step: 1, low: '', high: '' }
+
+function NumberInput({ id, question, value, onAnswer, ...rest }: ControlProps) {
+  const number = value && 'value' in value && typeof value.value === 'number' ? value.value : null
+  return (
+    <div class="number">
+      <NumberBox
+        id={id}
+        label={question.unit ? `${question.label}, ${question.unit}` : question.label}
+        value={number}
+        {...rest}
+        onNumber={n => onAnswer(n === null ? null : { value: n })}
+      />
+      {question.unit && <span class="unit">{question.unit}</span>}
+      <CannotAssess {...{ question, value, disabled: rest.disabled, onAnswer }} />
+    </div>
+  )
+}
+
+interface NumberBoxProps {
+  id: string
+  label: string
+  value: number | null
+  min?: number
+  max?: number
+  disabled: boolean
+  describedBy: string | undefined
+  onNumber(number: number | null): void
+  onDone(): void
+}
+
+/** Text while it is typed, a number once it is one. */
+function NumberBox({ value, min, max, onNumber, onDone, ...rest }: NumberBoxProps) {
+  const [typed, setTyped] = useState<string | null>(null)
+  const text = typed ?? (value === null ? '' : String(value))
+  const number = parseNumber(text, min, max)
+  const wrong = typed !== null && text.trim() !== '' && number === null
+  const range = min !== undefined && max !== undefined ? ` from ${min} to ${max}` : ''
+  return (
+    <span class="number-box">
+      <input
+        id={rest.id}
+        data-entry
+        type="text"
+        inputMode="decimal"
+        autoComplete="off"
+        size={5}
+        placeholder="–"
+        aria-label={rest.label}
+        aria-describedby={rest.describedBy}
+        aria-invalid={wrong}
+        disabled={rest.disabled}
+        value={text}
+        onInput={event => {
+          const input = event.currentTarget.value
+          setTyped(input)
+          const parsed = parseNumber(input, min, max)
+          if (parsed !== null || input.trim() === '') onNumber(parsed)
+        }}
+        onBlur={() => setTyped(null)}
+        onKeyDown={event => {
+          if (event.key !== 'Enter' || event.ctrlKey || event.metaKey) return
+          event.preventDefault()
+          onDone()
+        }}
+      />
+      {wrong && <span class="problem" role="alert">{`a number${range}, please`}</span>}
+    </span>
+  )
+}
+
+export function parseNumber(text: string, min?: number, max?: number): number | null {
+  if (!/^\s*-?\d+([.,]\d*)?\s*$/.test(text)) return null
+  const number = Number(text.replace(',', '.'))
+  if (min !== undefined && number < min) return null
+  return max !== undefined && number > max ? null : number
+}
+
+function TextInput({ id, question, value, describedBy, disabled, onAnswer }: ControlProps) {
+  const text = value && 'value' in value && typeof value.value === 'string' ? value.value : ''
+  return (
+    <div class="text">
+      <textarea
+        id={id}
+        data-entry
+        rows={2}
+        aria-label={question.label}
+        aria-describedby={describedBy}
+        disabled={disabled}
+        value={text}
+        onInput={event => {
+          const written = event.currentTarget.value
+          onAnswer(written.trim() === '' ? null : { value: written })
+        }}
+      />
+      <CannotAssess {...{ question, value, disabled, onAnswer }} />
+    </div>
+  )
+}
+
+function CannotAssess({
+  question,
+  value,
+  disabled,
+  onAnswer,
+}: Pick<ControlProps, 'question' | 'value' | 'disabled' | 'onAnswer'>) {
+  if (!question.cannot_assess) return null
+  const on = value !== undefined && 'cannot_assess' in value
+  return (
+    <button
+      type="button"
+      class="choice cannot-assess"
+      aria-pressed={on}
+      data-value="cannot_assess"
+      disabled={disabled}
+      onClick={() => onAnswer(on ? null : { cannot_assess: true })}
+    >
+      Cannot assess
+    </button>
+  )
+}
+
+function Before({
+  question,
+  before,
+  now,
+}: {
+  question: Question
+  before: Value | undefined
+  now: Value | undefined
+}) {
+  const changed = !sameValue(before, now)
+  if (before === undefined && !changed) return null
+  return (
+    <p class={`before${changed ? ' changed' : ''}`}>
+      before: {inWords(question, before)}
+      {changed && <span class="tag">changed</span>}
+    </p>
+  )
+}
+
+function Predicted({
+  question,
+  predicted,
+  value,
+}: {
+  question: Question
+  predicted: Record<string, number>
+  value: Value | undefined
+}) {
+  const compared = compareWithAi(predicted, value)
+  if (compared === null) return null
+  const { category, agrees } = compared
+  const label = (name: string) => inWords(question, { value: name })
+  const percent = (probability: number | undefined) => `${Math.round(100 * (probability ?? 0))}%`
+  const others = Object.keys(predicted)
+    .filter(name => name !== category)
+    .map(name => `${label(name)} ${percent(predicted[name])}`)
+  return (
+    <p class="predicted" data-agrees={agrees ?? undefined}>
+      <span class="ai-tag">AI</span>{' '}
+      <strong>
+        {label(category)} {percent(predicted[category])}
+      </strong>{' '}
+      {agrees !== null && (
+        <span class={agrees ? 'agrees' : 'differs'}>{agrees ? '✓ agrees' : '≠ differs'}</span>
+      )}{' '}
+      <span class="others">{others.join(', ')}</span>
+    </p>
+  )
+}
+
+interface Tab {
+  id: string
+  label: string
+  missing: number
+}
+
+/** One tab per nodule and one for the case. */
+export function Tabs({
+  tabs,
+  current,
+  onChoose,
+  children,
+}: {
+  tabs: Tab[]
+  current: string
+  onChoose(id: string): void
+  children: ComponentChildren
+}) {
+  return (
+    <>
+      <div
+        class="tabs"
+        role="tablist"
+        aria-label="Nodules and case"
+        onKeyDown={event => {
+          const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key]
+          if (step === undefined) return
+          event.preventDefault()
+          const to = (tabs.findIndex(({ id }) => id === current) + step + tabs.length) % tabs.length
+          const tab = tabs[to]
+          if (tab) onChoose(tab.id)
+          focusSibling(event, to)
+        }}
+      >
+        {tabs.map(({ id, label, missing }) => (
+          <button
+            key={id}
+            type="button"
+            role="tab"
+            id={`tab-${id}`}
+            aria-selected={id === current}
+            aria-controls="section"
+            tabIndex={id === current ? 0 : -1}
+            onClick={() => onChoose(id)}
+          >
+            {label}
+            <span class="left">{missing === 0 ? ' ✓' : ` ${missing} left`}</span>
+          </button>
+        ))}
+      </div>
+      <div id="section" class="section" role="tabpanel" aria-labelledby={`tab-${current}`}>
+        {children}
+      </div>
+    </>
+  )
+}
+
+/** Calls `leave` when the page is hidden or goes away. */
+export function useLeaving(leave: () => void): void {
+  useEffect(() => {
+    const whenHidden = () => document.visibilityState === 'hidden' && leave()
+    addEventListener('pagehide', leave)
+    document.addEventListener('visibilitychange', whenHidden)
+    return () => {
+      removeEventListener('pagehide', leave)
+      document.removeEventListener('visibilitychange', whenHidden)
+    }
+  }, [leave])
+}
+
+function isText(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.matches('textarea, input[type=text]')
+}
+
+function buttonsOf(event: KeyboardEvent): HTMLButtonElement[] {
+  const group = event.currentTarget as HTMLElement
+  return [...group.querySelectorAll<HTMLButtonElement>('button')]
+}
+
+function indexIn(event: KeyboardEvent): number {
+  return buttonsOf(event).indexOf(event.target as HTMLButtonElement)
+}
+
+function focusSibling(event: KeyboardEvent, index: number): void {
+  buttonsOf(event)[index]?.focus()
+}

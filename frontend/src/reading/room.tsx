@@ -1,0 +1,597 @@
+import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks'
+import { type Api, Refusal, Unreachable } from '../api/client'
+import type { Nodule, Reading, Value } from '../api/types'
+import { type Command, commandOf, focusOf, LEGEND } from '../viewer/keys'
+import {
+  type Layout,
+  type Viewer,
+  type ViewerEvent,
+  WINDOW_PRESETS,
+  type Window,
+} from '../viewer/viewer'
+import { AiPanel, type Overlay } from './ai'
+import { missingAnswers, sectionOf } from './answers'
+import { DraftSaver, type LocalCopy, type SavedState } from './draft'
+import { EventQueue } from './events'
+import { artefactsOnScreen, exposureChanges, type Shown } from './exposure'
+import { Finish } from './finish'
+import { Form, Tabs, useLeaving } from './form'
+import { next, type ReadingState, stateOf } from './state'
+import { Toolbar } from './toolbar'
+import { TopBar } from './topbar'
+
+interface RoomProps {
+  /** Opened: its stage is not "assigned". */
+  reading: Reading
+  api: Api
+  copy: LocalCopy
+  /** Build a viewer in an element; throws a readable error where that cannot be done. */
+  makeViewer(container: HTMLElement): Promise<Viewer>
+  onViewer(viewer: Viewer): void
+}
+
+interface Images {
+  state: 'loading' | 'shown' | 'complete' | 'unavailable' | 'lost'
+  problem: string
+  loaded: number
+  total: number
+  failed: number
+}
+
+/** Section "case", or the id of a nodule. */
+type SectionId = 'case' | number
+
+/** One reading: the images, the form beside them, and what passes between them and the server. */
+export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
+  const { nodules, questionnaire } = reading
+  const [state, dispatch] = useReducer(next, reading, stateOf)
+  const [saved, setSaved] = useState<SavedState | null>(null)
+  const [section, setSection] = useState<SectionId>(nodules[0]?.id ?? 'case')
+  const [legend, setLegend] = useState(false)
+  const [overlay, setOverlay] = useState<Overlay>({ on: true, opacity: 0.45 })
+  const [overlayDrawn, setOverlayDrawn] = useState(false)
+  const [markers, setMarkers] = useState(true)
+  const panel = useRef<HTMLElement>(null)
+  const events = useMemo(() => new EventQueue(api), [api])
+  events.stage = state.stage
+
+  const shown = useImages({
+    reading,
+    makeViewer,
+    onViewer,
+    events,
+    onOverlayDrawn: setOverlayDrawn,
+  })
+  const { viewer, host, images } = shown
+
+  const nodule = nodules.find(({ id }) => id === section) ?? null
+  const ai =
+    state.stage === 'aided' && typeof state.result === 'object' && 'ai' in state.result
+      ? state.result.ai
+      : null
+  const noduleAi = nodule && ai?.nodules[nodule.id]
+
+  // Drafts
+
+  const saver = useRef<DraftSaver | null>(null)
+  const startSaving = useCallback(
+    (from: Reading) => {
+      if (from.stage !== 'unaided' && from.stage !== 'aided') {
+        saver.current = null
+        setSaved(null)
+        return
+      }
+      saver.current = new DraftSaver(from.stage, from.draft, api, copy, setSaved)
+      const left = DraftSaver.left(from.stage, from.draft, copy)
+      if (left === null) return
+      dispatch({ type: 'draft_replaced', answers: left })
+      saver.current.change(left)
+    },
+    [api, copy],
+  )
+  useEffect(() => startSaving(reading), [reading, startSaving])
+  useEffect(() => {
+    const retry = () => saver.current?.retry()
+    addEventListener('online', retry)
+    addEventListener('focus', retry)
+    return () => {
+      removeEventListener('online', retry)
+      removeEventListener('focus', retry)
+    }
+  }, [])
+  useLeaving(
+    useCallback(() => {
+      saver.current?.leave()
+      events.leave()
+    }, [events]),
+  )
+  const answer = (question: string, value: Value | null) =>
+    dispatch({ type: 'answered', nodule: nodule?.id ?? null, question, value })
+  const answers = state.stage === 'submitted' ? null : state.answers
+  const savedAnswers = useRef(answers)
+  useEffect(() => {
+    if (answers === null || answers === savedAnswers.current) return
+    savedAnswers.current = answers
+    saver.current?.change(answers)
+  }, [answers])
+  const replaceAnswers = (state: ReadingState) => {
+    savedAnswers.current = state.stage === 'submitted' ? null : state.answers
+  }
+
+  // Steps
+
+  const missing = answers === null ? [] : missingAnswers(questionnaire, nodules, answers)
+  const ask = () => {
+    dispatch({ type: 'asked_to_finish', missing })
+    if (missing.length > 0) goToProblem(missing)
+  }
+  const finish = async () => {
+    if (state.stage === 'submitted') return
+    dispatch({ type: 'sent' })
+    await saver.current?.stop()
+    try {
+      const send = state.stage === 'unaided' ? api.lock : api.submit
+      const now = await send(state.answers)
+      copy.clear()
+      const accepted = stateOf(now)
+      replaceAnswers(accepted)
+      dispatch({ type: 'accepted', state: accepted })
+      startSaving(now)
+      if (now.stage === 'aided' && nodules[0]) choose(nodules[0].id)
+    } catch (error) {
+      const problems = error instanceof Refusal ? error.problems : []
+      dispatch({ type: 'refused', detail: whyNot(error), problems })
+      saver.current?.resume()
+      goToProblem(problems)
+    }
+  }
+  const fetchAi = useCallback(async () => {
+    try {
+      dispatch({ type: 'ai_arrived', ai: await api.ai() })
+    } catch (error) {
+      dispatch({ type: 'ai_missing', detail: whyNot(error) })
+    }
+  }, [api])
+  useEffect(() => {
+    if (state.stage === 'aided') fetchAi()
+  }, [state.stage, fetchAi])
+
+  // Nodules and overlay
+
+  const choose = (id: SectionId) => {
+    setSection(id)
+    const chosen = nodules.find(nodule => nodule.id === id)
+    if (chosen) jump(chosen)
+  }
+  const jump = (to: Nodule) => {
+    viewer?.goTo(to.centre_mm, to.diameter_mm)
+    events.add('nodule_jump', { nodule: to.id })
+  }
+  useEffect(() => viewer?.mark(nodules, nodule?.id ?? null), [viewer, nodules, nodule])
+  useEffect(() => {
+    viewer?.showSaliency((overlay.on && noduleAi?.saliency) || null)
+    viewer?.setSaliencyOpacity(overlay.opacity)
+  }, [viewer, overlay, noduleAi])
+  useExposure(events, nodule?.id ?? null, noduleAi ?? undefined, overlay.on && overlayDrawn)
+
+  // Moving about in the form
+
+  const goToProblem = (problems: { nodule: number | null; question: string }[]) => {
+    const first = problems[0]
+    if (!first) return
+    setSection(first.nodule ?? 'case')
+    afterRender(() => entryOf(panel.current, first.question)?.focus())
+  }
+  const goToForm = () => {
+    const here = missing.filter(problem => (problem.nodule ?? 'case') === section)
+    if (missing.length > 0) return goToProblem(here.length > 0 ? here : missing)
+    panel.current?.querySelector<HTMLElement>('[data-action=ask], [data-entry]')?.focus()
+  }
+  const goToNext = (question: string) => {
+    const entries = [...(panel.current?.querySelectorAll<HTMLElement>('[data-question]') ?? [])]
+    const index = entries.findIndex(({ dataset }) => dataset.question === question)
+    const following = entries[index + 1]?.dataset.question
+    if (following !== undefined) return entryOf(panel.current, following)?.focus()
+    afterRender(() => goToFormRef.current())
+  }
+  const goToFormRef = useRef(goToForm)
+  goToFormRef.current = goToForm
+
+  // Keys
+
+  const obey = (command: Command) => {
+    switch (command.do) {
+      case 'scroll':
+        return viewer?.scroll(command.slices)
+      case 'end':
+        return viewer?.scrollToEnd(command.end)
+      case 'preset': {
+        const preset = WINDOW_PRESETS[command.index]
+        return preset && viewer?.setWindow(preset)
+      }
+      case 'zoom':
+        return viewer?.zoom(command.factor)
+      case 'invert':
+        return viewer?.invert()
+      case 'reset':
+        return viewer?.reset()
+      case 'layout':
+        return viewer?.arrange(shown.layout === 'mpr' ? 'axial' : 'mpr')
+      case 'crosshair':
+        return viewer?.useCrosshair(!shown.crosshair)
+      case 'markers':
+        viewer?.showMarkers(!markers)
+        return setMarkers(!markers)
+      case 'nodule': {
+        const index = nodules.findIndex(({ id }) => id === section)
+        const from = index < 0 && command.step < 0 ? 0 : index
+        const to = nodules[(from + command.step + nodules.length) % nodules.length]
+        return to && choose(to.id)
+      }
+      case 'overlay':
+        return setOverlay(({ on, opacity }) => ({ on: !on, opacity }))
+      case 'opacity':
+        return setOverlay(({ opacity }) => ({
+          on: true,
+          opacity: Math.min(1, Math.max(0.1, opacity + command.step)),
+        }))
+      case 'legend':
+        return setLegend(!legend)
+      case 'form':
+        return goToForm()
+      case 'images':
+        setLegend(false)
+        if (state.stage !== 'submitted' && state.step === 'confirming')
+          dispatch({ type: 'went_on' })
+        return viewer?.focus()
+      case 'finish':
+        return state.stage !== 'submitted' && state.step === 'answering' ? ask() : undefined
+    }
+  }
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      if (event.defaultPrevented) return
+      const command = commandOf(event, focusOf(event.target as Element | null))
+      if (command === null) return
+      event.preventDefault()
+      obey(command)
+    }
+    document.addEventListener('keydown', onKeyDown)
+    return () => document.removeEventListener('keydown', onKeyDown)
+  })
+
+  const tabs = [
+    ...nodules.map(({ id, number }) => ({ id: String(id), label: `Nodule ${number}`, nodule: id })),
+    ...(questionnaire.case.length > 0 ? [{ id: 'case', label: 'Case', nodule: null }] : []),
+  ].map(tab => ({ ...tab, missing: missing.filter(p => p.nodule === tab.nodule).length }))
+  const required =
+    questionnaire.nodule.filter(q => q.required).length * nodules.length +
+    questionnaire.case.filter(q => q.required).length
+
+  return (
+    <div class="room" data-stage={state.stage}>
+      <TopBar reading={reading} stage={state.stage} saved={saved} />
+      <section class="images" aria-label="CT images">
+        <Toolbar
+          layout={shown.layout}
+          window={shown.window}
+          inverted={shown.inverted}
+          crosshair={shown.crosshair}
+          markers={markers}
+          nodules={nodules}
+          selected={nodule?.id ?? null}
+          disabled={viewer === null || images.state === 'loading'}
+          onLayout={() => obey({ do: 'layout' })}
+          onWindow={window => viewer?.setWindow(window)}
+          onInvert={() => obey({ do: 'invert' })}
+          onCrosshair={() => obey({ do: 'crosshair' })}
+          onMarkers={() => obey({ do: 'markers' })}
+          onReset={() => obey({ do: 'reset' })}
+          onNodule={({ id }) => choose(id)}
+          onLegend={() => setLegend(!legend)}
+        />
+        <div class="stage">
+          <div class="viewer-host" ref={host} />
+          <ImagesNotice images={images} />
+          {legend && <Legend onClose={() => setLegend(false)} />}
+        </div>
+      </section>
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: only gives the keyboard back to the images */}
+      <aside
+        class="panel"
+        aria-label="Answers"
+        data-keys="form"
+        ref={panel}
+        onClick={event => {
+          // After a mouse click on an answer the arrow keys scroll images again.
+          const target = event.target as HTMLElement
+          if (event.detail > 0 && target.closest('.choice')) viewer?.focus()
+        }}
+      >
+        {state.stage === 'submitted' ? (
+          <Submitted reading={reading} next={state.next} />
+        ) : (
+          <>
+            {saved?.kind === 'conflict' && (
+              <div class="conflict" role="alert">
+                <p>Another tab or computer has saved other answers to this reading.</p>
+                <button
+                  type="button"
+                  data-action="take-theirs"
+                  onClick={() => {
+                    const theirs = saver.current?.takeTheirs()
+                    if (!theirs) return
+                    savedAnswers.current = theirs
+                    dispatch({ type: 'draft_replaced', answers: theirs })
+                  }}
+                >
+                  Load those answers
+                </button>
+                <button
+                  type="button"
+                  data-action="keep-mine"
+                  onClick={() => saver.current?.keepMine()}
+                >
+                  Keep the answers shown here
+                </button>
+              </div>
+            )}
+            <div class="scrolls">
+              <Tabs
+                tabs={tabs}
+                current={String(section)}
+                onChoose={id => choose(id === 'case' ? 'case' : Number(id))}
+              >
+                {state.stage === 'aided' && (
+                  <AiPanel
+                    result={state.result}
+                    nodule={nodule}
+                    overlay={overlay}
+                    overlayDrawn={overlayDrawn}
+                    onOverlay={setOverlay}
+                    onJump={() => nodule && jump(nodule)}
+                    onRetry={fetchAi}
+                  />
+                )}
+                <Form
+                  section={String(section)}
+                  questions={nodule ? questionnaire.nodule : questionnaire.case}
+                  answers={sectionOf(state.answers, nodule?.id ?? null)}
+                  unaided={
+                    state.stage === 'aided' ? sectionOf(state.unaided, nodule?.id ?? null) : null
+                  }
+                  predicted={noduleAi?.semantic ?? null}
+                  problems={state.problems.filter(p => p.nodule === (nodule?.id ?? null))}
+                  disabled={state.step === 'sending'}
+                  onAnswer={answer}
+                  onDone={goToNext}
+                />
+              </Tabs>
+            </div>
+            <Finish
+              state={state}
+              answered={required - missing.length}
+              of={required}
+              onAsk={ask}
+              onConfirm={finish}
+              onBack={() => dispatch({ type: 'went_on' })}
+              onFirstProblem={() => goToProblem(state.problems)}
+            />
+          </>
+        )}
+      </aside>
+    </div>
+  )
+}
+
+/** Build the viewer, load the images, and keep what the toolbar needs to know of them. */
+function useImages({
+  reading,
+  makeViewer,
+  onViewer,
+  events,
+  onOverlayDrawn,
+}: Pick<RoomProps, 'reading' | 'makeViewer' | 'onViewer'> & {
+  events: EventQueue
+  onOverlayDrawn(drawn: boolean): void
+}) {
+  const host = useRef<HTMLDivElement>(null)
+  const [viewer, setViewer] = useState<Viewer | null>(null)
+  const [layout, setLayout] = useState<Layout>('mpr')
+  const [window, setWindow] = useState<Window>({ centre: -600, width: 1500 })
+  const [inverted, setInverted] = useState(false)
+  const [crosshair, setCrosshair] = useState(false)
+  const [images, setImages] = useState<Images>({
+    state: 'loading',
+    problem: '',
+    loaded: 0,
+    total: reading.series[0]?.slices ?? 0,
+    failed: 0,
+  })
+
+  const onEvent = useCallback(
+    (event: ViewerEvent) => {
+      const { kind, ...data } = event
+      switch (event.kind) {
+        case 'progress': {
+          const { loaded, total, failed } = event
+          // One step of the bar in a hundred is seen; a room drawn for every image is felt.
+          if (loaded < total && failed === 0 && loaded % Math.ceil(total / 50) !== 0) return
+          return setImages(images => ({ ...images, loaded, total, failed }))
+        }
+        case 'first_image':
+          setImages(images => ({ ...images, state: 'shown' }))
+          return events.add(kind, data)
+        case 'series_loaded':
+          setImages(images => ({ ...images, state: 'complete', failed: event.failed }))
+          return events.add(kind, data)
+        case 'slice':
+          return events.addThrottled(`slice ${event.plane}`, kind, data)
+        case 'window':
+          setWindow({ centre: event.centre, width: event.width })
+          setInverted(event.inverted)
+          return events.addThrottled('window', kind, data)
+        case 'layout':
+          setLayout(event.layout)
+          return events.add(kind, data)
+        case 'crosshair':
+          return setCrosshair(event.on)
+        case 'saliency':
+          return onOverlayDrawn(event.planes.length > 0)
+        case 'context_lost':
+          setImages(images => ({ ...images, state: 'lost' }))
+          return events.add(kind, data)
+      }
+    },
+    [events, onOverlayDrawn],
+  )
+
+  // a viewer lives as long as its page
+  useEffect(() => {
+    const open = async () => {
+      const series = reading.series[0]
+      if (!host.current || !series) throw new Error('This case has no images.')
+      const viewer = await makeViewer(host.current)
+      viewer.listen(onEvent)
+      onViewer(viewer)
+      setViewer(viewer)
+      viewer.mark(reading.nodules, reading.nodules[0]?.id ?? null)
+      await viewer.show(series, reading.nodules[0]?.centre_mm ?? null)
+      viewer.focus()
+    }
+    open().catch(error => {
+      console.error(error)
+      setImages(images => ({ ...images, state: 'unavailable', problem: error.message }))
+      events.add('images_unavailable', { detail: String(error.message) })
+    })
+  }, [])
+
+  return { viewer, host, images, layout, window, inverted, crosshair }
+}
+
+/** Write down which AI artefacts come on screen and which leave it. */
+function useExposure(
+  events: EventQueue,
+  nodule: number | null,
+  ai: Parameters<typeof artefactsOnScreen>[1],
+  overlayDrawn: boolean,
+): void {
+  const [pageVisible, setPageVisible] = useState(!document.hidden)
+  useEffect(() => {
+    const onChange = () => {
+      events.add(document.hidden ? 'hidden' : 'visible')
+      setPageVisible(!document.hidden)
+    }
+    document.addEventListener('visibilitychange', onChange)
+    return () => document.removeEventListener('visibilitychange', onChange)
+  }, [events])
+
+  const before = useRef<Shown[]>([])
+  useEffect(() => {
+    const now = artefactsOnScreen(nodule, ai, { overlayDrawn, pageVisible })
+    const { shown, hidden } = exposureChanges(before.current, now)
+    before.current = now
+    for (const item of hidden) events.add('ai_hidden', { ...item })
+    for (const item of shown) events.add('ai_shown', { ...item })
+  }, [events, nodule, ai, overlayDrawn, pageVisible])
+}
+
+function ImagesNotice({ images }: { images: Images }) {
+  const { state, loaded, total, failed } = images
+  if (state === 'unavailable' || state === 'lost') {
+    return (
+      <div class="banner" role="alert">
+        <p>
+          {state === 'lost'
+            ? 'The graphics card stopped showing the images. Your answers are safe.'
+            : `${images.problem} The form can still be used.`}
+        </p>
+        <button type="button" data-action="reload" onClick={() => location.reload()}>
+          Reload the images
+        </button>
+      </div>
+    )
+  }
+  if (state === 'complete') {
+    return failed === 0 ? null : (
+      <div class="banner" role="alert">
+        <p>
+          {failed} of {total} images could not be loaded and are shown black.
+        </p>
+        <button type="button" data-action="reload" onClick={() => location.reload()}>
+          Reload the images
+        </button>
+      </div>
+    )
+  }
+  return (
+    <div class="loading">
+      <progress value={loaded} max={Math.max(1, total)} aria-label="Loading images" />
+      <span>
+        Loading images {loaded} / {total}
+        {failed > 0 && `, ${failed} tried again`}
+      </span>
+    </div>
+  )
+}
+
+function Legend({ onClose }: { onClose(): void }) {
+  return (
+    <section class="legend-sheet" aria-label="Keys">
+      {LEGEND.map(([title, rows]) => (
+        <div key={title}>
+          <h2>{title}</h2>
+          <dl>
+            {rows.map(([keys, what]) => (
+              <div key={keys}>
+                <dt>{keys}</dt>
+                <dd>{what}</dd>
+              </div>
+            ))}
+          </dl>
+        </div>
+      ))}
+      <button type="button" onClick={onClose}>
+        Close <kbd>?</kbd>
+      </button>
+    </section>
+  )
+}
+
+function Submitted({ reading, next }: { reading: Reading; next: string | null }) {
+  const link = useRef<HTMLAnchorElement>(null)
+  useEffect(() => link.current?.focus(), [])
+  return (
+    <div class="submitted" role="status">
+      <h2>Submitted</h2>
+      <p>Your answers to {reading.case} are stored.</p>
+      {next === null ? (
+        <p>This was the last case on your worklist.</p>
+      ) : (
+        <a class="primary" data-action="next" href={next} ref={link}>
+          Next case
+        </a>
+      )}
+      <a class="quiet-link" href={reading.worklist}>
+        Worklist
+      </a>
+    </div>
+  )
+}
+
+function whyNot(error: unknown): string {
+  if (error instanceof Refusal && error.code === 'not_authenticated') {
+    return 'You are signed out. Sign in again in another tab, then try once more.'
+  }
+  if (error instanceof Unreachable) return 'No connection to the server. Try again in a moment.'
+  return error instanceof Error ? error.message : String(error)
+}
+
+function entryOf(panel: HTMLElement | null, question: string): HTMLElement | null {
+  const field = panel?.querySelector(`[data-question="${CSS.escape(question)}"]`)
+  return field?.querySelector<HTMLElement>('[data-entry]') ?? null
+}
+
+function afterRender(what: () => void): void {
+  setTimeout(what)
+}

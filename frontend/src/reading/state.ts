@@ -1,0 +1,82 @@
+import type { Ai, Answers, Problem, Reading, Value } from '../api/types'
+import { withAnswer } from './answers'
+
+interface Answering {
+  answers: Answers
+  /** Questions to look at again, as found here or by the server. */
+  problems: Problem[]
+  step: 'answering' | 'confirming' | 'sending'
+  /** Why the last lock or submission did not happen. */
+  refusal: string | null
+}
+
+export type AiResult = { ai: Ai } | { missing: string } | 'loading'
+
+/** What the room shows. An unaided state has no place for a prediction. */
+export type ReadingState =
+  | ({ stage: 'unaided' } & Answering)
+  | ({ stage: 'aided'; unaided: Answers; result: AiResult } & Answering)
+  | { stage: 'submitted'; next: string | null }
+
+export type ReadingEvent =
+  | { type: 'answered'; nodule: number | null; question: string; value: Value | null }
+  | { type: 'draft_replaced'; answers: Answers }
+  | { type: 'asked_to_finish'; missing: Problem[] }
+  | { type: 'went_on' }
+  | { type: 'sent' }
+  | { type: 'refused'; detail: string; problems: Problem[] }
+  | { type: 'accepted'; state: ReadingState } // as the server now has it
+  | { type: 'ai_arrived'; ai: Ai }
+  | { type: 'ai_missing'; detail: string }
+
+const NOTHING_YET: Answers = { case: {}, nodules: {} }
+
+/** What to show of a reading as the server has it. */
+export function stateOf(reading: Reading): ReadingState {
+  if (reading.stage === 'submitted') return { stage: 'submitted', next: reading.next }
+  const answering: Answering = {
+    answers: { ...NOTHING_YET, ...reading.draft.answers },
+    problems: [],
+    step: 'answering',
+    refusal: null,
+  }
+  if (reading.stage !== 'aided') return { stage: 'unaided', ...answering }
+  const unaided = reading.answers.unaided ?? NOTHING_YET
+  return { stage: 'aided', unaided, result: 'loading', ...answering }
+}
+
+export function next(state: ReadingState, event: ReadingEvent): ReadingState {
+  if (event.type === 'accepted') return event.state
+  if (state.stage === 'submitted') return state
+  if (event.type === 'ai_arrived' || event.type === 'ai_missing') {
+    if (state.stage !== 'aided') return state
+    const result = event.type === 'ai_arrived' ? { ai: event.ai } : { missing: event.detail }
+    return { ...state, result }
+  }
+  if (event.type === 'refused') {
+    return { ...state, step: 'answering', refusal: event.detail, problems: event.problems }
+  }
+  if (state.step === 'sending') return state // what was sent is not changed under way
+  switch (event.type) {
+    case 'answered': {
+      const { nodule, question, value } = event
+      return {
+        ...state,
+        answers: withAnswer(state.answers, nodule, question, value),
+        problems: state.problems.filter(p => p.nodule !== nodule || p.question !== question),
+        step: 'answering',
+        refusal: null,
+      }
+    }
+    case 'draft_replaced':
+      return { ...state, answers: event.answers, problems: [], step: 'answering', refusal: null }
+    case 'asked_to_finish': {
+      const step = event.missing.length > 0 ? 'answering' : 'confirming'
+      return { ...state, problems: event.missing, step, refusal: null }
+    }
+    case 'went_on':
+      return { ...state, step: 'answering' }
+    case 'sent':
+      return { ...state, step: 'sending', refusal: null }
+  }
+}
