@@ -347,8 +347,10 @@ def reason(output: str) -> str:
     for pattern, words in known.items():
         if re.search(pattern, output, re.IGNORECASE):
             return words
-    errors = [line for line in lines if re.match(r"(npm )?err(or)?\b", line, re.IGNORECASE)]
-    return (errors or lines or ["it said nothing"])[-1]
+    # npm says first what is wrong and then how it is called, pip comes to the point at the end.
+    of_npm = [line for line in lines if re.match(r"npm error (?!code |errno |A complete)\S", line)]
+    of_pip = [line for line in lines if line.startswith("ERROR")]
+    return [*of_npm[:1], *of_pip[-1:], *lines[-1:], "it said nothing"][0]
 
 
 def _fetch_pip(wheel: Path) -> None:

@@ -234,6 +234,7 @@ def test_the_systems_node_is_taken_when_it_is_new_enough_and_has_npm(
         ("ERROR: [Errno 13] Permission denied: '/x'", "may not be written to"),
         ("SSLError(CERTIFICATE_VERIFY_FAILED)", "certificate"),
         ("Collecting a\nERROR: No matching distribution found for torch==2.13.0", "torch==2.13.0"),
+        ("npm error code EUSAGE\nnpm error\nnpm error out of sync\nnpm error help", "out of sync"),
         ("", "it said nothing"),
     ],
 )
