@@ -11,12 +11,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from celery import signature
 from django.db import transaction
+from django.db.models import F, Q
+from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 import broker
 from reader_study.actions.study import open_if_ready
+from reader_study.celery import app
 from reader_study.models import Job, JobStatus, ModelVersion, Nodule, Prediction, Study
 from reader_study.payloads import PREDICT, Done, Failed, Request, parse_result
 
@@ -25,6 +27,8 @@ RECORD = "reader_study.record_prediction"
 # Longer than any broker hides a message whose worker died, so that a job is asked for again
 # only when the broker has really lost it.
 PATIENCE = timedelta(seconds=2 * broker.VISIBILITY_TIMEOUT_S)
+# Enough to commit a job and put it on the queue.
+HANDING_OVER = timedelta(seconds=30)
 MAX_ATTEMPTS = 5
 
 log = logging.getLogger(__name__)
@@ -40,16 +44,23 @@ def send(job: Job) -> None:
         frame_of_reference_uid=nodule.series.frame_of_reference_uid,
         nodule_mm=nodule.centre_mm,
     )
-    predict = signature(PREDICT, kwargs=request.model_dump(mode="json"))
-    record = signature(RECORD, kwargs={"job_id": job.pk})
+    predict = app.signature(PREDICT, kwargs=request.model_dump(mode="json"))
+    record = app.signature(RECORD, kwargs={"job_id": job.pk})
     predict.set(queue=broker.INFERENCE_QUEUE)
     record.set(queue=broker.SITE_QUEUE)
     (predict | record).delay()
 
 
-def _send_all(jobs: Iterable[Job]) -> None:
-    for job in jobs:
-        send(job)
+def _send_all(jobs: Iterable[Job], now: datetime) -> None:
+    """Send what is committed; what the broker does not take stays for the next sweep."""
+    sent = []
+    try:
+        for job in jobs:
+            send(job)
+            sent.append(job.pk)
+    except OperationalError as error:
+        log.error("the broker does not answer, predictions are asked for later: %s", error)
+    Job.objects.filter(pk__in=sent).update(attempts=F("attempts") + 1, retry_at=now + PATIENCE)
 
 
 @transaction.atomic
@@ -59,7 +70,7 @@ def request_predictions(*, study: Study, now: datetime) -> int:
     missing = Nodule.objects.of_study(study).exclude(jobs__model=model)
     created = Job.objects.bulk_create(
         [
-            Job(nodule=nodule, model=model, attempts=1, asked_at=now, retry_at=now + PATIENCE)
+            Job(nodule=nodule, model=model, asked_at=now, retry_at=now + HANDING_OVER)
             for nodule in missing
         ],
         ignore_conflicts=True,
@@ -68,7 +79,7 @@ def request_predictions(*, study: Study, now: datetime) -> int:
         nodule__in=[job.nodule_id for job in created], model=model, status=JobStatus.WAITING
     ).select_related("nodule__series")
     jobs = list(asked)
-    transaction.on_commit(lambda: _send_all(jobs))
+    transaction.on_commit(lambda: _send_all(jobs, now))
     return len(jobs)
 
 
@@ -147,27 +158,27 @@ def _end(job: Job, status: JobStatus, now: datetime, *, code: str = "", detail: 
 
 @transaction.atomic
 def resend_lost(*, now: datetime) -> int:
-    """Ask again for what has been waiting too long while nothing else was answered.
+    """Ask again for what was never sent, or has been waiting too long in a silence.
 
     As long as answers arrive, a job that waits is merely behind others. After
     `MAX_ATTEMPTS` it has failed. Returns how many were sent.
     """
+    overdue = Q(retry_at__lte=now)
     if Job.objects.filter(ended_at__gt=now - PATIENCE).exists():
-        return 0
-    overdue = (
+        overdue &= Q(attempts=0)
+    lost = (
         Job.objects.select_for_update(skip_locked=True, of=("self",))
-        .filter(status=JobStatus.WAITING, retry_at__lte=now)
+        .filter(overdue, status=JobStatus.WAITING)
         .select_related("nodule__series")
     )
     again = []
-    for job in overdue:
+    for job in lost:
         if job.attempts >= MAX_ATTEMPTS:
             detail = f"No worker answered in {job.attempts} attempts."
             _end(job, JobStatus.FAILED, now, code="no_answer", detail=detail)
         else:
-            job.attempts += 1
-            job.retry_at = now + PATIENCE
             again.append(job)
-    Job.objects.bulk_update(again, ["attempts", "retry_at"])
-    transaction.on_commit(lambda: _send_all(again))
+    # Until they are sent, another sweep leaves them alone.
+    Job.objects.filter(pk__in=[job.pk for job in again]).update(retry_at=now + HANDING_OVER)
+    transaction.on_commit(lambda: _send_all(again, now))
     return len(again)

@@ -1,9 +1,11 @@
 """Predictions are asked for, stored once, and asked for again when they are lost."""
 
 import pytest
+from kombu.exceptions import OperationalError
 
 from reader_study.actions import prediction as actions
 from reader_study.actions.prediction import (
+    HANDING_OVER,
     MAX_ATTEMPTS,
     PATIENCE,
     bundle_hash,
@@ -107,10 +109,32 @@ def test_a_lost_job_is_sent_again_when_it_is_overdue(sent, django_capture_on_com
     assert [each.pk for each in sent] == [job.pk]
 
 
+def test_a_job_the_broker_did_not_take_is_sent_by_the_next_sweep(
+    monkeypatch, django_capture_on_commit_callbacks
+):
+    study = a_study()
+    answered, unsent = (a_case(study).series.get().nodules.get() for _ in range(2))
+    record_prediction(job_id=a_job(answered).pk, message=a_result(), now=NOW)
+    sent = []
+
+    def refuse(job):
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(actions, "send", refuse)
+    with django_capture_on_commit_callbacks(execute=True):
+        request_predictions(study=study, now=NOW)
+    monkeypatch.setattr(actions, "send", sent.append)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert resend_lost(now=NOW + HANDING_OVER) == 1
+
+    assert [job.nodule_id for job in sent] == [unsent.pk]
+    assert Job.objects.get(nodule=unsent).attempts == 1
+
+
 def test_a_job_that_is_merely_behind_others_is_not_sent_again(sent):
     study = a_study()
     first, second = (a_case(study).series.get().nodules.get() for _ in range(2))
-    a_job(first)
+    a_job(first, attempts=1)
     record_prediction(job_id=a_job(second).pk, message=a_result(), now=LATER)
 
     assert resend_lost(now=LATER) == 0

@@ -28,6 +28,8 @@ from reader_study.actions.study import (
     create_study,
     open_if_ready,
 )
+from reader_study.dicomweb.errors import ArchiveError
+from reader_study.dicomweb.nodules import UnreadableList
 from reader_study.domain.errors import Refusal
 from reader_study.models import Nodule, Role, Study, User
 
@@ -74,6 +76,8 @@ class Command(BaseCommand):
             open_if_ready(study=study, now=timezone.now())
         except Refusal as refusal:
             raise CommandError(refusal.detail) from None
+        except (UnreadableList, ArchiveError) as error:
+            raise CommandError(str(error)) from None
         logins = [(name, role.label) for name, role, _ in MEMBERS]
         logins.append((ADMINISTRATOR, "Administrator"))
         said = [
