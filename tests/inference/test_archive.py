@@ -1,12 +1,6 @@
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from io import BytesIO
 from pathlib import Path
-from threading import Thread
-from typing import Any
 
 import numpy as np
-import pydicom
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from pydicom.dataset import Dataset
@@ -15,6 +9,7 @@ from pydicom.uid import JPEGLSLossless, RLELossless
 from inference.archive import DicomWebArchive, read_folder, volume_from_slices
 from inference.errors import ArchiveUnavailable, PredictionImpossible
 from tests.inference.examples import a_series, write_series
+from tests.inference.server import Server
 
 RNG = np.random.default_rng(0)
 HU = RNG.integers(-900, 300, (6, 10, 8)).astype(np.int16)
@@ -99,53 +94,6 @@ def test_a_series_that_is_no_volume_is_refused_in_a_sentence(problem: str) -> No
         volume_from_slices(PROBLEMS[problem]())
     assert refusal.value.code == "series_unreadable"
     assert refusal.value.detail.endswith(".")
-
-
-class Server:
-    """A DICOMweb server of one series, which notes what it is asked."""
-
-    def __init__(self) -> None:
-        self.status = 200
-        self.requests: list[tuple[str, str | None]] = []
-        self.body = b""
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.requests.append((self.path, self.headers["Authorization"]))
-                self.send_response(outer.status)
-                if outer.status == 200:
-                    kind = 'multipart/related; type="application/dicom"; boundary=edge'
-                    self.send_header("Content-Type", kind)
-                    self.send_header("Content-Length", str(len(outer.body)))
-                self.end_headers()
-                if outer.status == 200:
-                    self.wfile.write(outer.body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/dicomweb"
-
-    def serve(self, series: list[Dataset]) -> None:
-        for one in series:
-            part = BytesIO()
-            one.file_meta.MediaStorageSOPClassUID = one.SOPClassUID
-            one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
-            pydicom.dcmwrite(part, one, enforce_file_format=True)
-            head = b"--edge\r\nContent-Type: application/dicom\r\n\r\n"
-            self.body += head + part.getvalue() + b"\r\n"
-        self.body += b"--edge--\r\n"
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    Thread(target=server.http.serve_forever, args=(0.05,), daemon=True).start()
-    yield server
-    server.http.shutdown()
-    server.http.server_close()
 
 
 def test_a_series_is_fetched_once_for_several_nodules_with_the_service_token(
