@@ -1,1 +1,5 @@
 """What all tests share."""
+
+from tests.images import lidc, nema, orthanc
+
+__all__ = ["lidc", "nema", "orthanc"]

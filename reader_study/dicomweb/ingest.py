@@ -73,7 +73,6 @@ VERDICTS = {
     "lossy": Verdict.WARNS,
     "thick_slices": Verdict.WARNS,
     "covers_little": Verdict.WARNS,
-    "no_nodules": Verdict.WARNS,
     # of a nodule
     "bad_number": Verdict.REFUSES,
     "bad_reference": Verdict.REFUSES,
@@ -83,6 +82,8 @@ VERDICTS = {
     "unknown_study": Verdict.REFUSES,
     "series_refused": Verdict.REFUSES,
     "nodule_outside_volume": Verdict.REFUSES,
+    "imported_otherwise": Verdict.REFUSES,
+    "study_dealt_out": Verdict.REFUSES,
     "nodule_near_edge": Verdict.WARNS,
     "other_patient": Verdict.WARNS,
 }
@@ -138,8 +139,8 @@ class SeriesReport:
         return self.line("can be imported")
 
     def line(self, outcome: str) -> str:
-        """Say UID, slices, transfer syntax, geometry, and what follows; `outcome` unless refused."""
-        parts = [self.series_uid, _count(len(self.files), "slice")]
+        """Say UID, slices, transfer syntax, geometry, and `outcome` unless it is refused."""
+        parts = [self.series_uid, counted(len(self.files), "slice")]
         parts.append(", ".join(self.transfer_syntaxes) or "no image")
         if (g := self.geometry) is not None:
             parts.append(
@@ -175,7 +176,7 @@ class Findings:
         return [
             f"set aside: {places[0]}: {detail}"
             if len(places) == 1
-            else f"set aside: {_count(len(places), 'file')}, {places[0]} and others: {detail}"
+            else f"set aside: {counted(len(places), 'file')}, {places[0]} and others: {detail}"
             for (_, detail), places in said.items()
         ]
 
@@ -408,7 +409,7 @@ def _summed_up(slices: Sequence[_Slice]) -> list[Problem]:
         else Problem(
             problems[0].code,
             problems[0].detail,
-            f"{_count(len(problems), 'file')}, {problems[0].where} and others",
+            f"{counted(len(problems), 'file')}, {problems[0].where} and others",
         )
         for problems in by_code.values()
     ]
@@ -440,7 +441,7 @@ def _in_order(
     slices = [slices[i] for i in order]
     places, along = places[order], along[order]
     if len(slices) < MIN_SLICES:
-        say("too_few_slices", f"{_count(len(slices), 'slice')} make no volume")
+        say("too_few_slices", f"{counted(len(slices), 'slice')} make no volume")
         return slices, None
     if turned:
         return slices, None
@@ -449,7 +450,7 @@ def _in_order(
     same = np.flatnonzero(distances < 1e-3)
     if same.size:
         names = ", ".join(slices[i + 1].path.name for i in same[:3])
-        where = f"{_count(len(same), 'slice')} at the place of another ({names})"
+        where = f"{counted(len(same), 'slice')} at the place of another ({names})"
         say("duplicate_slice", where)
         return slices, None
     row, column = orientations[0].reshape(2, 3)
@@ -473,7 +474,7 @@ def _in_order(
         number = sum(count for _, count in missing)
         places_z = ", ".join(f"{places[i][2]:.2f}" for i, _ in missing[:3])
         after = f"after z {places_z} mm" + (" and elsewhere" if len(missing) > 3 else "")
-        say("missing_slices", f"{_count(number, 'slice')} missing {after}")
+        say("missing_slices", f"{counted(number, 'slice')} missing {after}")
     elif not is_regular(along):
         low, high = float(distances.min()), float(distances.max())
         say("irregular_spacing", f"slices are {low:.2f} to {high:.2f} mm apart")
@@ -486,7 +487,8 @@ def _in_order(
     return slices, geometry
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return `1 slice`, `2 slices`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

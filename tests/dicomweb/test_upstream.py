@@ -17,8 +17,8 @@ from reader_study.dicomweb.errors import ArchiveUnavailable, NotInArchive
 from reader_study.dicomweb.ingest import look_at
 from reader_study.dicomweb.search import Search
 from reader_study.dicomweb.upstream import UpstreamArchive
-from tests.dicomweb.conftest import Orthanc
 from tests.dicomweb.series import SERIES, SLICES, STUDY, a_series, noise
+from tests.images import Orthanc
 
 pytestmark = pytest.mark.orthanc
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")

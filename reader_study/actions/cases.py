@@ -1,0 +1,311 @@
+"""Bringing cases in: images into the archive, rows into the database."""
+
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from reader_study.actions.reference import load_reference
+from reader_study.dicomweb.archive import Archive, open_archive
+from reader_study.dicomweb.errors import ArchiveError, CannotStore, NotInArchive, UndecodablePixels
+from reader_study.dicomweb.ingest import (
+    Findings,
+    NoduleReport,
+    Problem,
+    SeriesReport,
+    Verdict,
+    counted,
+    look_at,
+    look_at_series,
+    place_nodules,
+)
+from reader_study.dicomweb.lidc import nodules_of
+from reader_study.dicomweb.nodules import NoduleRow, UnreadableList, read_nodules
+from reader_study.domain.errors import Refusal, StudyFrozen
+from reader_study.models import Case, Nodule, Series, Study
+
+Progress = Callable[[str, int, int], None]  # (what is being done, done, in all)
+# Coordinates written to a file and read again may differ in the last place.
+SAME_PLACE_MM = 1e-3
+
+
+class CannotImport(Refusal):
+    """The list of nodules cannot be read, or the archive does not answer."""
+
+    code = "cannot_import"
+
+
+@dataclass
+class Outcome:
+    """What became of one series: in words, and whether it is in the study now."""
+
+    series: SeriesReport
+    said: str
+    is_in: bool
+
+    def __str__(self) -> str:
+        return self.series.line(self.said)
+
+
+@dataclass
+class ImportReport:
+    """What was imported, what was not, and why."""
+
+    findings: Findings
+    nodules: NoduleReport
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing was refused, and every file could be opened."""
+        refused = any(outcome.series.refusals or not outcome.is_in for outcome in self.outcomes)
+        return self.findings.looked_at_everything and not refused and not self.nodules.refusals
+
+    def lines(self) -> list[str]:
+        """Say it line by line: files set aside, series, nodules."""
+        return [*self.findings.lines(), *map(str, self.outcomes), *nodule_lines(self.nodules)]
+
+
+def nodule_lines(report: NoduleReport) -> list[str]:
+    """Say what is wrong with nodules, a line each."""
+    words = {Verdict.REFUSES: "refused", Verdict.WARNS: "note", Verdict.SETS_ASIDE: "set aside"}
+    return [f"{words[problem.verdict]}: {problem}" for problem in report.problems]
+
+
+def site_archive() -> Archive:
+    """Open the archive of the settings."""
+    return open_archive(
+        url=settings.ARCHIVE_URL, token=settings.ARCHIVE_TOKEN, folder=settings.ARCHIVE_DIR
+    )
+
+
+def import_cases(
+    *, study: Study, folder: Path, nodules: Path, now: datetime, progress: Progress | None = None
+) -> ImportReport:
+    """Import the series of a folder that a list of nodules names.
+
+    Problems are collected, and what is sound is imported; the same again changes nothing.
+
+    Raises:
+        CannotImport: the list of nodules cannot be read.
+        StudyFrozen: the cases are dealt out already, and this would add to them.
+    """
+    rows, problems = _listed(nodules)
+    findings = look_at(folder, _about(progress, "reading files"))
+    placed = place_nodules(rows, problems, findings.series)
+    return _bring_in(study, findings, placed, site_archive(), now, progress)
+
+
+def import_from_archive(
+    *, study: Study, nodules: Path, now: datetime, progress: Progress | None = None
+) -> ImportReport:
+    """Import series that lie in the archive already: those that a list of nodules names.
+
+    Raises:
+        CannotImport: the list of nodules cannot be read, or the archive does not answer.
+        StudyFrozen: the cases are dealt out already, and this would add to them.
+    """
+    rows, problems = _listed(nodules)
+    archive = site_archive()
+    wanted = list(dict.fromkeys((row.study_uid, row.series_uid) for row in rows))
+    found: list[SeriesReport] = []
+    aside: list[Problem] = []
+    for done, (study_uid, series_uid) in enumerate(wanted):
+        try:
+            folder = archive.folder(study_uid, series_uid)
+        except NotInArchive:
+            continue  # its nodules are said to be of an unknown series
+        except ArchiveError as error:
+            raise CannotImport(str(error)) from error
+        looked = look_at_series(sorted(folder.glob("*.dcm")), folder)
+        found += looked.series
+        aside += looked.set_aside
+        if progress:
+            progress("fetching series", done + 1, len(wanted))
+    findings = Findings(tuple(found), tuple(aside))
+    placed = place_nodules(rows, problems, findings.series)
+    return _bring_in(study, findings, placed, archive, now, progress)
+
+
+def import_lidc(
+    *, study: Study, folder: Path, now: datetime, progress: Progress | None = None
+) -> ImportReport:
+    """Import the LIDC-IDRI series of a folder, with the nodules and scores of its readers.
+
+    Raises:
+        StudyFrozen: the cases are dealt out already, and this would add to them.
+    """
+    findings = look_at(folder, _about(progress, "reading files"))
+    rows: list[NoduleRow] = []
+    unknown = []
+    for series in findings.series:
+        known = nodules_of(series)
+        if known is None:
+            unknown.append(
+                Problem("unknown_series", "is no series of LIDC-IDRI", series.series_uid)
+            )
+        rows += known or []
+    placed = place_nodules(rows, unknown, findings.series)
+    return _bring_in(study, findings, placed, site_archive(), now, progress)
+
+
+def check_import(
+    *, folder: Path, nodules: Path | None, progress: Progress | None = None
+) -> tuple[Findings, NoduleReport]:
+    """Say what an import would do, without doing it.
+
+    Raises:
+        CannotImport: the list of nodules cannot be read.
+    """
+    rows, problems = _listed(nodules) if nodules else ([], [])
+    findings = look_at(folder, _about(progress, "reading files"))
+    return findings, place_nodules(rows, problems, findings.series)
+
+
+def _listed(nodules: Path) -> tuple[list[NoduleRow], list[Problem]]:
+    try:
+        rows, bad = read_nodules(nodules)
+    except UnreadableList as error:
+        raise CannotImport(str(error)) from error
+    return rows, [Problem(one.code, one.detail, f"line {one.line}") for one in bad]
+
+
+def _about(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+    return (lambda done, of: progress(what, done, of)) if progress else None
+
+
+def _bring_in(
+    study: Study,
+    findings: Findings,
+    placed: NoduleReport,
+    archive: Archive,
+    now: datetime,
+    progress: Progress | None,
+) -> ImportReport:
+    report = ImportReport(findings, placed)
+    wanted = [one for one in findings.series if one.series_uid in placed.accepted]
+    _refuse_if_dealt_out(study, wanted)
+    stored = []
+    for series in findings.series:
+        if series.refusals:
+            report.outcomes.append(Outcome(series, "", is_in=False))
+        elif series not in wanted:
+            said = "not imported: no nodule of it can be brought in"
+            report.outcomes.append(Outcome(series, said, is_in=False))
+        else:
+            try:
+                what = _about(progress, f"storing {series.series_uid}")
+                archive.store(series.study_uid, series.series_uid, series.files, what)
+                stored.append(series)
+            except (CannotStore, UndecodablePixels) as error:
+                report.outcomes.append(Outcome(series, f"not imported: {error}", is_in=False))
+    with transaction.atomic():
+        # One import at a time numbers the cases.
+        study = Study.objects.select_for_update().get(pk=study.pk)
+        for series in sorted(stored, key=lambda one: _secret(one.study_uid)):
+            said = _register(study, series, placed, now)
+            report.outcomes.append(Outcome(series, said, is_in=True))
+    return report
+
+
+def _refuse_if_dealt_out(study: Study, wanted: Sequence[SeriesReport]) -> None:
+    here = set(
+        Series.objects.filter(case__study=study).values_list("series_uid", flat=True).distinct()
+    )
+    new = [one for one in wanted if one.series_uid not in here]
+    if new and Study.objects.get(pk=study.pk).allocated_at is not None:
+        raise StudyFrozen(
+            f"The cases of this study are dealt out; {len(new)} new series cannot be added."
+        )
+
+
+def _register(study: Study, found: SeriesReport, placed: NoduleReport, now: datetime) -> str:
+    """Write the rows of a series and say what was done."""
+    series = Series.objects.filter(case__study=study, series_uid=found.series_uid).first()
+    is_new = series is None
+    if series is None:
+        series = Series.objects.create(
+            case=_case_of(study, found),
+            study_uid=found.study_uid,
+            series_uid=found.series_uid,
+            frame_of_reference_uid=found.frame_of_reference_uid,
+            slices=len(found.files),
+        )
+    added = 0
+    # From the head downwards: the order of a list might tell which ones matter.
+    for row in sorted(placed.accepted[found.series_uid], key=lambda row: -row.centre_mm[2]):
+        added += _add_nodule(study, series, row, placed, now)
+    name = series.case.pseudonym
+    nodules = counted(added, "nodule")
+    if is_new:
+        return f"imported as {name} with {nodules}"
+    return f"imported before as {name}" + (f", now with {nodules} more" if added else "")
+
+
+def _case_of(study: Study, found: SeriesReport) -> Case:
+    """Return the case of an examination; cases are numbered as they come."""
+    case = Case.objects.filter(study=study, series__study_uid=found.study_uid).first()
+    if case is not None:
+        return case
+    number = Case.objects.filter(study=study).count() + 1
+    return Case.objects.create(
+        study=study,
+        pseudonym=f"Case {number:03}",
+        subject=_secret(found.patient or found.study_uid)[:16],
+    )
+
+
+def _secret(text: str) -> str:
+    """Return a word that stands for `text`, and an order that tells nothing of it."""
+    return hmac.digest(f"{settings.SECRET_KEY}:subject".encode(), text.encode(), "sha256").hex()
+
+
+def _add_nodule(
+    study: Study, series: Series, row: NoduleRow, placed: NoduleReport, now: datetime
+) -> bool:
+    """Write a nodule and its reference standard; return whether it is new."""
+
+    def refuse(code: str, detail: str) -> None:
+        placed.problems.append(Problem(code, detail, f"line {row.line}, nodule {row.label}"))
+
+    nodule = Nodule.objects.filter(series=series, label=row.label).first()
+    is_new = nodule is None
+    if nodule is None:
+        if study.allocated_at is not None:
+            refuse("study_dealt_out", "the cases are dealt out; no nodule can be added")
+            return False
+        x, y, z = row.centre_mm
+        nodule = Nodule.objects.create(
+            series=series,
+            number=Nodule.objects.filter(series__case=series.case_id).count() + 1,
+            label=row.label,
+            x=x,
+            y=y,
+            z=z,
+            diameter_mm=row.diameter_mm,
+        )
+    elif _differs(nodule, row):
+        refuse("imported_otherwise", "it was imported before with another place or diameter")
+        return False
+    if row.malignant is not None or row.reference_detail:
+        try:
+            load_reference(
+                nodule=nodule,
+                malignant=row.malignant,
+                source=row.reference_source or "list of nodules",
+                now=now,
+                detail=dict(row.reference_detail),
+            )
+        except ValueError as error:
+            refuse("imported_otherwise", str(error))
+    return is_new
+
+
+def _differs(nodule: Nodule, row: NoduleRow) -> bool:
+    apart = max(abs(a - b) for a, b in zip(nodule.centre_mm, row.centre_mm, strict=True))
+    one, other = nodule.diameter_mm or 0.0, row.diameter_mm or 0.0
+    return apart > SAME_PLACE_MM or abs(one - other) > SAME_PLACE_MM
