@@ -20,7 +20,7 @@ from reader_study.domain.errors import (
     StepNotAllowed,
     StudyNotOpen,
 )
-from reader_study.domain.questionnaire import each_answer, find_problems
+from reader_study.domain.questionnaire import Problem, each_answer, find_problems
 from reader_study.domain.reading import Stage, Step, advance
 from reader_study.models import Answer, Draft, Event, Nodule, Rating, Reading, Study, User
 
@@ -121,13 +121,25 @@ def _check(reading: Reading, answers: Mapping[str, Any], *, complete: bool) -> N
     problems = find_problems(questionnaire, nodules, answers, complete=False)
     if problems:
         raise AnswersInvalid(
-            "Some answers do not fit their questions.", problems=[p._asdict() for p in problems]
+            "Some answers do not fit their questions.", problems=_in_place(problems)
         )
     open_ = find_problems(questionnaire, nodules, answers, complete=True) if complete else []
     if open_:
         raise AnswersIncomplete(
-            f"{len(open_)} required answers are missing.", problems=[p._asdict() for p in open_]
+            f"{len(open_)} required answers are missing.", problems=_in_place(open_)
         )
+
+
+def _in_place(problems: Sequence[Problem]) -> list[dict[str, Any]]:
+    """Say where each problem is; a nodule that is none of the reading's is left out."""
+    return [
+        {
+            "nodule": int(nodule) if nodule and nodule.isdecimal() else None,
+            "question": question,
+            "detail": detail,
+        }
+        for nodule, question, detail in problems
+    ]
 
 
 @transaction.atomic

@@ -1,0 +1,119 @@
+"""A real browser on the live site."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.core.management import call_command
+from django.utils import timezone
+from playwright.sync_api import Page
+
+from launcher.chromium import MISSING, find_chromium
+from reader_study.actions.prediction import request_predictions
+from reader_study.actions.study import add_member, allocate_readings, create_study
+from reader_study.models import Role, Study
+from tests.factories import PASSWORD, a_protocol, a_user
+from tests.stack import Workers
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+]
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip(MISSING)
+    return {
+        **browser_type_launch_args,
+        "executable_path": str(chromium),
+        "args": ARGUMENTS,
+    }
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, "viewport": {"width": 1600, "height": 900}}
+
+
+@pytest.fixture(autouse=True)
+def _built() -> None:
+    """Without the built front end there is nothing to test here."""
+    assert finders.find(".vite/manifest.json"), "the front end is not built: make install"
+
+
+@pytest.fixture
+def page(page: Page) -> Iterator[Page]:
+    """A page on which no script may fail and no policy be broken."""
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            problems.append(message.text)
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+    yield page
+    assert problems == []
+
+
+@pytest.fixture
+def workers(live_server: Any, tmp_path: Path) -> Iterator[Workers]:
+    started = Workers(live_server.url, tmp_path)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def lidc_study(lidc: Path, workers: Workers) -> Study:
+    """The complete series LIDC-IDRI-0063, being predicted, for one reader and a coordinator."""
+    study = create_study(
+        slug="lidc", document=a_protocol(title="LIDC-IDRI-0063"), now=timezone.now()
+    )
+    for name, role, pseudonym in (
+        ("reader", Role.READER, "R01"),
+        ("coordinator", Role.COORDINATOR, "Desk"),
+    ):
+        user = a_user(username=name, password=PASSWORD)
+        add_member(study=study, user=user, role=role, pseudonym=pseudonym)
+    call_command("import_lidc", str(folder_of(lidc, "0063")), study="lidc")
+    allocate_readings(study=study, now=timezone.now())
+    workers.start_site()
+    workers.start_inference()
+    request_predictions(study=study, now=timezone.now())
+    return study
+
+
+def folder_of(lidc: Path, patient: str) -> Path:
+    """The folder of one patient among the unpacked series."""
+    (folder,) = [path for path in lidc.iterdir() if patient in path.name]
+    return folder
+
+
+@pytest.fixture
+def log_in(page: Page, live_server: Any) -> Callable[[str], None]:
+    """Log in through the page, as a user does."""
+
+    def do(name: str) -> None:
+        page.context.clear_cookies()
+        page.goto(f"{live_server.url}/login")
+        page.get_by_label("User name").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Log in").click()
+        page.wait_for_url(lambda url: "/login" not in url)
+
+    return do
