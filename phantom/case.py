@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -247,6 +248,7 @@ def instance_uid(case: Case, index: int) -> str:
     return _uid(case.patient_id, case.rows, "instance", index)
 
 
+@lru_cache(maxsize=64)
 def _case(number: int, rows: int) -> Case:
     """Return one case with its nodules placed."""
     setting = SETTINGS[number - 1] if number <= len(SETTINGS) else _random_setting(number)

@@ -173,7 +173,7 @@ def draw_nodule(
         )
         draw_tubes(hu, grid, tag, solid_hu)
 
-    over = 3
+    over = 2  # parts of a slice, as for tubes
     z, y, x = (
         grid.within(box).axis(axis, over if axis == 0 else 1) - np.float32(centre_mm[axis])
         for axis in range(3)
@@ -268,8 +268,14 @@ def _directions(rng: np.random.Generator, n: int, jitter: float = 0.25) -> Float
         [np.cos(polar), np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn)], axis=1
     )
     rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    v = lattice @ rotation + rng.normal(0, jitter, (n, 3))
+    v = np.einsum("ni,ij->nj", lattice, rotation) + rng.normal(0, jitter, (n, 3))
     return np.asarray(v / np.sqrt((v**2).sum(axis=1, keepdims=True)), np.float32)
+
+
+def _cosines(a: Floats, b: Floats) -> Floats:
+    """Return the scalar products of vectors (n, 3) and (k, 3), without threads."""
+    products = a[:, :1] * b[:, 0] + a[:, 1:2] * b[:, 1] + a[:, 2:] * b[:, 2]
+    return np.asarray(products, np.float32)
 
 
 def _bumps(rng: np.random.Generator, n: int, height: float, sharpness: float) -> Radius:
@@ -278,7 +284,7 @@ def _bumps(rng: np.random.Generator, n: int, height: float, sharpness: float) ->
     size = rng.uniform(-height, height, n).astype(np.float32)
 
     def radius(unit: Floats) -> Floats:
-        hills = np.exp(sharpness * (unit @ where.T - 1)) @ size
+        hills = (np.exp(sharpness * (_cosines(unit, where) - 1)) * size).sum(axis=1)
         return np.asarray(np.exp(hills), np.float32)
 
     return radius
@@ -323,7 +329,7 @@ def _ellipsoid(rng: np.random.Generator) -> Radius:
     ratio = rng.uniform(0.5, 0.66)
 
     def radius(unit: Floats) -> Floats:
-        along = (unit @ long) ** 2
+        along = _cosines(unit, long[None])[:, 0] ** 2
         return np.asarray(1 / np.sqrt(along + (1 - along) / ratio**2), np.float32)
 
     return radius
@@ -344,7 +350,7 @@ def _polyhedron(rng: np.random.Generator) -> Radius:
     normals = (faces / away[:, None]).astype(np.float32)
 
     def radius(unit: Floats) -> Floats:
-        reach = np.maximum(unit @ normals.T, 0) ** 18
+        reach = np.maximum(_cosines(unit, normals), 0) ** 18
         return np.asarray(1 / np.maximum(reach.sum(axis=1), 1e-9) ** (1 / 18), np.float32)
 
     return radius
@@ -359,7 +365,7 @@ def _lobes(rng: np.random.Generator) -> Radius:
     outside = (centres**2).sum(axis=1) - size2
 
     def radius(unit: Floats) -> Floats:
-        b = unit @ centres.T
+        b = _cosines(unit, centres)
         under = b**2 - outside
         far = np.where((under > 0) & (b > 0), b + np.sqrt(np.maximum(under, 0)), 0)
         return np.asarray(np.maximum(far.max(axis=1), core2), np.float32)

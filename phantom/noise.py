@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
+from scipy import sparse
 
 Floats = NDArray[np.float32]
 
@@ -44,7 +45,8 @@ def grain(
 class SmoothField:
     """A smooth random field of about unit deviation, made slice by slice.
 
-    A coarse lattice of normal numbers under cubic B-splines: one matrix product an axis.
+    A coarse lattice of normal numbers under cubic B-splines: one sparse product an axis, which
+    unlike a dense one does not depend on the number of threads.
     """
 
     def __init__(
@@ -62,17 +64,25 @@ class SmoothField:
     def slice(self, index: int) -> Floats:
         """Return one slice, (rows, columns)."""
         along, down, across = self._weights
-        plane = np.tensordot(along[index], self._lattice, axes=(0, 0))
-        return np.asarray(down @ plane @ across.T, np.float32)
+        plane = _product(along[[index]], self._lattice, 0)
+        return np.asarray(_product(across, _product(down, plane, 1), 2)[0], np.float32)
 
     def whole(self) -> Floats:
         """Return all slices."""
-        along, down, across = self._weights
-        planes = np.tensordot(along, self._lattice, axes=(1, 0))
-        return np.asarray(down @ planes @ across.T, np.float32)
+        field = self._lattice
+        for axis, weights in enumerate(self._weights):
+            field = _product(weights, field, axis)
+        return np.ascontiguousarray(field)
 
 
-def _spline_weights(n: int, ends: int, step: float, shift: float) -> Floats:
+def _product(weights: sparse.csr_array, field: Floats, axis: int) -> Floats:
+    """Multiply one axis of a field by a matrix."""
+    first = np.moveaxis(field, axis, 0)
+    flat = weights @ np.ascontiguousarray(first).reshape(first.shape[0], -1)
+    return np.moveaxis(np.asarray(flat).reshape(-1, *first.shape[1:]), 0, axis)
+
+
+def _spline_weights(n: int, ends: int, step: float, shift: float) -> sparse.csr_array:
     """Return the (n, ends) matrix that smooths a lattice of `step` voxels."""
     place = np.arange(n) / step + shift
     low = np.floor(place).astype(int)
@@ -81,7 +91,7 @@ def _spline_weights(n: int, ends: int, step: float, shift: float) -> Floats:
     taps = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
     for tap, weight in enumerate(taps):
         weights[np.arange(n), low + tap] = weight / 6
-    return weights
+    return sparse.csr_array(weights)
 
 
 def unevenness(rng: np.random.Generator, shape: tuple[int, int, int], coarse: int) -> Floats:

@@ -51,7 +51,7 @@ def grow(
         if n == 1:
             continue
         spread = supplied - centre
-        extent = np.linalg.eigh(spread.T @ spread)[1][:, -1] if n > 2 else spread[0]
+        extent = np.linalg.eigh(spread.T @ spread)[1][:, -1] if n > 4 else spread[0]
         side = spread @ extent
         order = np.argsort(side)
         cut = int(np.clip(round(n * rng.uniform(0.32, 0.68)), 1, n - 1))

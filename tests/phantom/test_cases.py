@@ -17,7 +17,7 @@ def cases() -> list[Case]:
 
 @pytest.fixture(scope="module")
 def drawn(cases: list[Case]) -> dict[int, Volume]:
-    return {case.number: volume(case) for case in cases[:4]}
+    return {case.number: volume(case) for case in cases[:3:2]}
 
 
 def region(case: Case, box_mm: tuple[tuple[float, float], ...], hu: NDArray[np.int16]) -> Volume:
@@ -59,13 +59,13 @@ def test_a_case_drawn_twice_is_the_same_to_the_last_voxel(drawn: dict[int, Volum
 
 
 def test_the_matrix_does_not_move_nodules(cases: list[Case]) -> None:
-    full = demo_cases(3)
+    full = demo_cases(2)
 
-    assert [case.nodules for case in full] == [case.nodules for case in cases[:3]]
+    assert [case.nodules for case in full] == [case.nodules for case in cases[:2]]
     assert full[0].grid.shape[1:] == (512, 512)
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("number", [1, 3])
 def test_tissues_have_the_densities_a_radiologist_expects(
     cases: list[Case], drawn: dict[int, Volume], number: int
 ) -> None:
@@ -98,7 +98,7 @@ def test_ribs_lie_around_both_lungs_at_many_heights(
     case, hu = cases[0], drawn[1].hu
     for side in (-1, 1):
         lateral = sorted((side * 125, side * 145))
-        strip = region(case, ((20, 190), (-30, 30), (lateral[0], lateral[1])), hu).hu
+        strip = region(case, ((20, 190), (-3, 3), (lateral[0], lateral[1])), hu).hu
         bony = (strip > 250).any(axis=(1, 2))
         assert (np.diff(bony.astype(int)) == 1).sum() >= 4  # apart from each other
 
@@ -157,7 +157,7 @@ def test_the_chance_of_malignancy_follows_the_stated_rule() -> None:
 
 
 def test_more_cases_than_ten_are_drawn_at_random() -> None:
-    more = demo_cases(12, rows=ROWS)
+    more = demo_cases(11, rows=ROWS)
 
-    assert [case.patient_id for case in more][9:] == ["PHANTOM-10", "PHANTOM-11", "PHANTOM-12"]
+    assert [case.patient_id for case in more][9:] == ["PHANTOM-10", "PHANTOM-11"]
     assert all(case.nodules for case in more)

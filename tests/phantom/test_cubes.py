@@ -43,26 +43,29 @@ def test_random_nodules_have_all_features_and_a_truth_that_features_suggest_but_
 
 
 def test_the_longest_axial_diameter_is_the_stated_one() -> None:
-    solid = [
-        sample
-        for sample in map(nodule_cube, range(60))
-        if sample.features["consistency"] == "solid"
-        and sample.features["margin"] == "smooth"
-        and sample.features["margin_conspicuity"] == "well_marginated"
-        and sample.features["pleural_attachment"] == "absent"
-        and sample.features["pleural_retraction"] == "absent"
-        and sample.diameter_mm > 10
+    plain = {
+        "consistency": "solid",
+        "margin": "smooth",
+        "margin_conspicuity": "well_marginated",
+        "pleural_attachment": "absent",
+        "pleural_retraction": "absent",
+    }
+    seeds = [
+        seed
+        for seed in range(400)
+        if plain.items() <= random_nodule(seed).features.items()
+        and random_nodule(seed).diameter_mm > 8
     ]
-    assert len(solid) >= 2
-    for sample in solid:
-        # At half the density between lung and tissue, along every direction in the axial plane.
+    assert len(seeds) >= 6
+    for sample in map(nodule_cube, seeds[:6]):
+        # Midway between lung and tissue, in every direction of the axial plane.
         plane = sample.hu[50].astype(float)
         steps = np.arange(0, 20, 0.25)
         reach = []
         for angle in np.linspace(0, 2 * np.pi, 72, endpoint=False):
             y = np.rint(50 + steps * np.sin(angle)).astype(int)
             x = np.rint(50 + steps * np.cos(angle)).astype(int)
-            outside = np.flatnonzero(plane[y, x] < -400)
-            reach.append(steps[outside[0]] if len(outside) else 20.0)
+            outside = np.flatnonzero((plane[y, x] < -400) & (steps > 0.3 * sample.diameter_mm))
+            reach.append(steps[outside[0]])
         across = np.array(reach) + np.roll(reach, 36)
-        assert abs(across.max() - sample.diameter_mm) < 2.5
+        assert abs(np.sort(across)[-3] - sample.diameter_mm) < 2

@@ -37,7 +37,7 @@ def test_a_series_reads_back_as_the_volume_it_was_made_from(files: list[Path]) -
         z = grid.origin[0] + index * grid.spacing[0]
         assert position == pytest.approx([grid.origin[2], grid.origin[1], z], abs=1e-6)
         assert list(image.PixelSpacing) == pytest.approx([case.spacing_mm] * 2)
-        read = image.pixel_array * int(image.RescaleSlope) + int(image.RescaleIntercept)
+        read = image.pixel_array.astype(int) * int(image.RescaleSlope) + int(image.RescaleIntercept)
         assert np.array_equal(read, hu[index])
     assert len({image.SOPInstanceUID for image in images}) == case.slices
     assert {image.FrameOfReferenceUID for image in images} == {case.frame_of_reference_uid}
