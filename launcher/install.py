@@ -43,7 +43,7 @@ PIP_WHEEL = "pip-26.3-py3-none-any.whl"
 PIP_SHA256 = "f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13"
 
 NODE_TO_BUILD = (20, 19)
-NODE_TO_TEST = (22, 12)
+NODE_TO_TEST = (22, 14)
 
 
 class Python(NamedTuple):
