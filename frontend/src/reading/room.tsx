@@ -130,8 +130,8 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
     dispatch({ type: 'sent' })
     await saver.current?.stop()
     try {
-      const send = state.stage === 'unaided' ? api.lock : api.submit
-      const now = await send(state.answers)
+      const { stage, answers } = state
+      const now = await (stage === 'unaided' ? api.lock(answers) : api.submit(answers))
       copy.clear()
       const accepted = stateOf(now)
       replaceAnswers(accepted)

@@ -1,0 +1,52 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { Unreachable } from '../api/client'
+import { EventQueue } from './events'
+import { aReading, MemoryApi } from './testing'
+
+let api: MemoryApi
+let events: EventQueue
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  api = new MemoryApi(aReading())
+  events = new EventQueue(api)
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+test('events travel together, each with its own key and the stage it happened in', async () => {
+  events.add('first_image')
+  events.stage = 'aided'
+  events.add('ai_shown', { nodule: 1 })
+  await vi.advanceTimersByTimeAsync(5_000)
+
+  expect(api.calls).toEqual(['events'])
+  expect(api.events.map(({ kind, stage }) => [kind, stage])).toEqual([
+    ['first_image', 'unaided'],
+    ['ai_shown', 'aided'],
+  ])
+  expect(new Set(api.events.map(({ key }) => key)).size).toBe(2)
+  expect(api.events[0]?.key).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-/)
+})
+
+test('without a connection they wait and are sent once', async () => {
+  api.failures = [new Unreachable('gone')]
+  events.add('window')
+  await vi.advanceTimersByTimeAsync(5_000)
+  expect(api.events).toEqual([])
+  await vi.advanceTimersByTimeAsync(20_000)
+  expect(api.events.length).toBe(1)
+})
+
+test('fast scrolling is thinned out, but where it ends is kept', async () => {
+  for (let index = 1; index <= 20; index++) {
+    events.addThrottled('slice axial', 'slice', { index })
+    await vi.advanceTimersByTimeAsync(20)
+  }
+  await vi.advanceTimersByTimeAsync(10_000)
+  const indices = api.events.map(({ data }) => data.index)
+  expect(indices.length).toBeLessThan(6)
+  expect(indices.at(0)).toBe(1)
+  expect(indices.at(-1)).toBe(20)
+})

@@ -1,0 +1,228 @@
+import { render } from 'preact'
+import { act } from 'preact/test-utils'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { ViewerUnavailable } from '../viewer/viewer'
+import { Room } from './room'
+import {
+  aReading,
+  COMPLETE,
+  FakeViewer,
+  MALIGNANCY,
+  MemoryApi,
+  MemoryCopy,
+  PROBABILITY,
+} from './testing'
+
+let page: HTMLElement
+let viewer: FakeViewer
+let api: MemoryApi
+let copy: MemoryCopy
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  page = document.body.appendChild(document.createElement('main'))
+  viewer = new FakeViewer()
+  api = new MemoryApi(aReading())
+  copy = new MemoryCopy()
+})
+afterEach(() => {
+  render(null, page)
+  page.remove()
+  vi.useRealTimers()
+})
+
+const passTime = (milliseconds = 600) =>
+  act(async () => {
+    await vi.advanceTimersByTimeAsync(milliseconds)
+  })
+
+async function enter(makeViewer = async () => viewer as FakeViewer) {
+  const { stored: reading } = api
+  const onViewer = () => {}
+  await act(() => {
+    render(<Room {...{ reading, api, copy, makeViewer, onViewer }} />, page)
+  })
+  await passTime()
+}
+
+const find = (selector: string) => {
+  const found = page.querySelector<HTMLElement>(selector)
+  if (!found) throw new Error(`nothing on the page is ${selector}`)
+  return found
+}
+const click = async (selector: string) => {
+  await act(() => find(selector).click())
+  await passTime(0)
+}
+const press = async (key: string, on: Element = document.body, more: KeyboardEventInit = {}) => {
+  const event = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true, ...more })
+  await act(() => {
+    on.dispatchEvent(event)
+  })
+  await passTime(0)
+}
+const type = async (selector: string, text: string) => {
+  const input = find(selector) as HTMLInputElement
+  await act(() => {
+    input.value = text
+    input.dispatchEvent(new InputEvent('input', { bubbles: true }))
+  })
+}
+const withDraft = (answers = COMPLETE) =>
+  new MemoryApi(aReading({ draft: { version: 1, answers, saved_at: null } }))
+
+test('a new reading has no answer chosen and no slider placed', async () => {
+  await enter()
+  expect(page.querySelectorAll('[aria-checked=true], [aria-pressed=true].choice').length).toBe(0)
+  expect(find('[type=range]').getAttribute('aria-valuetext')).toBe('not rated yet')
+  expect((find('#\\31 1-malignancy') as HTMLInputElement).value).toBe('')
+})
+
+test('answers are saved as they are given, and come back', async () => {
+  await enter()
+  await type('[data-question=malignancy] [data-entry]', '40')
+  await click('[data-question=margin] [data-value=smooth]')
+  await passTime()
+
+  const given = { malignancy: { value: 40 }, margin: { value: 'smooth' } }
+  expect(api.stored.draft.answers.nodules[11]).toEqual(given)
+  expect(find('.saved').textContent).toMatch(/^Saved \d\d:\d\d$/)
+
+  render(null, page)
+  await enter()
+  expect(find('[data-value=smooth]').getAttribute('aria-checked')).toBe('true')
+  expect((find('[data-question=malignancy] [data-entry]') as HTMLInputElement).value).toBe('40')
+})
+
+test('a digit chooses and goes to the next question; arrows change nothing', async () => {
+  api.stored.questionnaire.nodule.push({ ...MALIGNANCY, name: 'confidence' })
+  await enter()
+  const smooth = find('[data-value=smooth]')
+  await press('ArrowDown', smooth)
+  expect(page.querySelector('[aria-checked=true]')).toBeNull()
+  await press('2', smooth)
+  expect(find('[data-value=spiculated]').getAttribute('aria-checked')).toBe('true')
+  expect(document.activeElement?.id).toBe('11-confidence')
+})
+
+test('an incomplete answer is not locked: the questions are named', async () => {
+  await enter()
+  await click('[data-action=ask]')
+  expect(page.querySelector('[data-action=confirm]')).toBeNull()
+  expect(find('.finish').textContent).toContain('4 questions need an answer')
+  expect(find('[data-question=malignancy]').textContent).toContain('needs an answer')
+  expect(api.calls).not.toContain('lock')
+})
+
+test('before the lock the AI is neither asked for nor shown; after it, both', async () => {
+  api = withDraft()
+  await enter()
+  expect(api.calls).not.toContain('ai')
+  expect(page.querySelector('.ai-panel, .predicted')).toBeNull()
+
+  await click('[data-action=ask]')
+  expect(find('.confirm').textContent).toContain('cannot be changed')
+  expect(api.calls).not.toContain('lock')
+  await click('[data-action=confirm]')
+  await passTime()
+
+  expect(find('[data-stage]').dataset.stage).toBe('aided')
+  expect(find('[data-probability]').textContent).toBe(PROBABILITY.toFixed(2))
+  expect(find('.ai-panel').textContent).toContain('A demonstration.')
+  const margin = find('[data-question=margin]').textContent
+  expect(margin).toContain('before: Smooth')
+  expect(margin).toMatch(/Spiculated 80%.*differs/)
+  expect(viewer.asked).toContainEqual(['goTo', [1, 2, 3], 8])
+})
+
+test('the revised answer is submitted, and leads to the next case', async () => {
+  api = withDraft()
+  await api.lock(COMPLETE)
+  await enter()
+  await click('[data-value=spiculated]')
+  expect(find('[data-question=margin]').textContent).toContain('changed')
+  await press('Enter', document.body, { ctrlKey: true })
+  await click('[data-action=confirm]')
+
+  expect(api.stored.answers.unaided).toEqual(COMPLETE)
+  expect(api.stored.answers.aided?.nodules[11]?.margin).toEqual({ value: 'spiculated' })
+  expect(find('[data-action=next]').getAttribute('href')).toBe('/reading/8')
+  expect(page.querySelector('form, fieldset.question')).toBeNull()
+})
+
+test('what is on screen of the AI is written down', async () => {
+  api = withDraft()
+  await api.lock(COMPLETE)
+  await enter()
+  await press('n')
+  await passTime(6_000)
+
+  const exposures = api.events
+    .filter(({ kind }) => kind.startsWith('ai_'))
+    .map(({ kind, data }) => `${kind} ${data.nodule} ${data.artefact}`)
+  expect(exposures).toEqual([
+    'ai_shown 11 score',
+    'ai_shown 11 semantic',
+    'ai_hidden 11 score',
+    'ai_hidden 11 semantic',
+    'ai_shown 12 score',
+    'ai_shown 12 semantic',
+  ])
+})
+
+test('keys drive the images, and the next nodule brings its questions along', async () => {
+  await enter()
+  await press('ArrowDown')
+  await press('2')
+  await press('n')
+  expect(viewer.asked).toContainEqual(['scroll', 1])
+  expect(viewer.asked.find(([method]) => method === 'setWindow')?.[1]).toMatchObject({ width: 400 })
+  expect(viewer.asked).toContainEqual(['goTo', [4, 5, 6], null])
+  expect(find('.questions').dataset.section).toBe('12')
+})
+
+test('without WebGL the form can still be used', async () => {
+  await enter(async () => {
+    throw new ViewerUnavailable('This browser cannot show the images: WebGL2 is missing.')
+  })
+  expect(find('.banner').textContent).toContain('WebGL2 is missing')
+  await click('[data-value=smooth]')
+  await passTime()
+  expect(api.stored.draft.answers.nodules[11]?.margin).toEqual({ value: 'smooth' })
+})
+
+test('a lost graphics context offers to load the images again', async () => {
+  await enter()
+  await act(() => viewer.tell({ kind: 'context_lost' }))
+  expect(find('.banner').textContent).toContain('Your answers are safe')
+  expect(find('[data-action=reload]')).toBeTruthy()
+})
+
+test('answers of another tab are offered, not overwritten', async () => {
+  await enter()
+  await api.saveDraft({ stage: 'unaided', version: 1, answers: COMPLETE })
+  await click('[data-value=spiculated]')
+  await passTime()
+  expect(find('div.conflict').textContent).toContain('Another tab')
+
+  await click('[data-action=take-theirs]')
+  expect(find('[data-value=smooth]').getAttribute('aria-checked')).toBe('true')
+  expect(api.stored.draft.answers).toEqual(COMPLETE)
+})
+
+test('a refused lock says why and keeps the answers', async () => {
+  api = withDraft()
+  await enter()
+  await click('[data-action=ask]')
+  api.failures = [new Error('boom')]
+  await click('[data-action=confirm]')
+  expect(find('.refusal').textContent).toBe('boom')
+  expect(find('[data-value=smooth]').getAttribute('aria-checked')).toBe('true')
+})
+
+test('answers that never reached the server are taken up again', async () => {
+  copy.kept = { stage: 'unaided', version: 1, answers: COMPLETE }
+  await enter()
+  expect(find('[data-value=smooth]').getAttribute('aria-checked')).toBe('true')
+  expect(api.stored.draft.answers).toEqual(COMPLETE)
+})

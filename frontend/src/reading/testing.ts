@@ -1,0 +1,215 @@
+import { type Api, Refusal } from '../api/client'
+import type { Ai, Answers, Question, Reading, RoomEvent } from '../api/types'
+import type { Viewer, ViewerEvent, ViewerState } from '../viewer/viewer'
+import { PLANES } from '../viewer/viewer'
+import { missingAnswers } from './answers'
+import type { LocalCopy } from './draft'
+
+export function aQuestion(change: Partial<Question>): Question {
+  return {
+    name: 'margin',
+    label: 'Margin',
+    help: '',
+    kind: 'single_choice',
+    required: true,
+    cannot_assess: true,
+    options: [
+      { value: 'smooth', label: 'Smooth', key: '1' },
+      { value: 'spiculated', label: 'Spiculated', key: '2' },
+    ],
+    scale: null,
+    unit: null,
+    semantic: true,
+    ...change,
+  }
+}
+
+export const MALIGNANCY = aQuestion({
+  name: 'malignancy',
+  label: 'Malignancy',
+  kind: 'scale',
+  cannot_assess: false,
+  options: [],
+  scale: { min: 0, max: 100, step: 1, low: 'Benign', high: 'Malignant' },
+  semantic: false,
+})
+
+export function aReading(change: Partial<Reading> = {}): Reading {
+  return {
+    id: 7,
+    stage: 'unaided',
+    case: 'Case 03',
+    position: 3,
+    of: 10,
+    study: 'A study',
+    next: '/reading/8',
+    worklist: '/worklist',
+    shows: [],
+    nodules: [
+      { id: 11, number: 1, centre_mm: [1, 2, 3], diameter_mm: 8 },
+      { id: 12, number: 2, centre_mm: [4, 5, 6], diameter_mm: null },
+    ],
+    series: [{ study_uid: '2.25.1', series_uid: '2.25.2', dicomweb: '/dw', slices: 9 }],
+    questionnaire: {
+      nodule: [MALIGNANCY, aQuestion({})],
+      case: [aQuestion({ name: 'comment', kind: 'text', required: false, options: [] })],
+    },
+    answers: { unaided: null, aided: null },
+    draft: { version: 1, answers: { case: {}, nodules: {} }, saved_at: null },
+    ...change,
+  }
+}
+
+export const COMPLETE: Answers = {
+  case: {},
+  nodules: {
+    11: { malignancy: { value: 40 }, margin: { value: 'smooth' } },
+    12: { malignancy: { value: 5 }, margin: { cannot_assess: true } },
+  },
+}
+
+export const PROBABILITY = 0.7312
+
+export function anAi(): Ai {
+  const of = (probability: number) => ({
+    status: 'done' as const,
+    detail: '',
+    score: { probability, probability_raw: probability },
+    semantic: { margin: { smooth: 0.2, spiculated: 0.8 } },
+  })
+  return {
+    nodules: { 11: of(PROBABILITY), 12: of(0.1) },
+    model: { title: 'Demo', version: '1', notice: 'A demonstration.', demonstration: true },
+  }
+}
+
+/** A server that keeps one reading in memory and holds to the steps, as far as a room sees. */
+export class MemoryApi implements Api {
+  events: RoomEvent[] = []
+  calls: string[] = []
+  /** Thrown by the next requests, one each. */
+  failures: Error[] = []
+
+  constructor(public stored: Reading) {}
+
+  async reading() {
+    return this.#answer('reading', () => this.stored)
+  }
+
+  async open() {
+    return this.#answer('open', () => {
+      this.stored = { ...this.stored, stage: 'unaided' }
+      return this.stored
+    })
+  }
+
+  async saveDraft(draft: { stage: string; version: number; answers: Answers }) {
+    return this.#answer('draft', () => {
+      if (draft.stage !== this.stored.stage) throw new Refusal('answer_locked', 'It is locked.')
+      if (draft.version !== this.stored.draft.version) {
+        throw new Refusal('draft_conflict', 'Another tab changed it.')
+      }
+      const saved = { version: draft.version + 1, saved_at: '2026-01-02T10:32:00Z' }
+      this.stored = { ...this.stored, draft: { ...saved, answers: draft.answers } }
+      return saved
+    })
+  }
+
+  async lock(answers: Answers) {
+    return this.#answer('lock', () => this.#finish(answers, 'aided'))
+  }
+
+  async submit(answers: Answers) {
+    return this.#answer('submit', () => this.#finish(answers, 'submitted'))
+  }
+
+  async ai() {
+    return this.#answer('ai', () => {
+      if (this.stored.stage === 'unaided') throw new Refusal('not_found', 'No such reading.')
+      return anAi()
+    })
+  }
+
+  async sendEvents(events: RoomEvent[]) {
+    return this.#answer('events', () => this.events.push(...events))
+  }
+
+  #finish(answers: Answers, stage: 'aided' | 'submitted'): Reading {
+    const { questionnaire, nodules } = this.stored
+    const problems = missingAnswers(questionnaire, nodules, answers)
+    if (problems.length > 0) throw new Refusal('answers_incomplete', 'Not complete.', problems)
+    const finished = stage === 'aided' ? { unaided: answers } : { aided: answers }
+    this.stored = {
+      ...this.stored,
+      stage,
+      answers: { ...this.stored.answers, ...finished },
+      draft: { version: 1, answers, saved_at: null },
+    }
+    return this.stored
+  }
+
+  #answer<T>(call: string, give: () => T): T {
+    this.calls.push(call)
+    const failure = this.failures.shift()
+    if (failure) throw failure
+    return give()
+  }
+}
+
+export class MemoryCopy implements LocalCopy {
+  kept: { stage: string; version: number; answers: Answers } | null = null
+  read() {
+    return this.kept
+  }
+  write(copy: { stage: string; version: number; answers: Answers }) {
+    this.kept = copy
+  }
+  clear() {
+    this.kept = null
+  }
+}
+
+/** A viewer that shows nothing and writes down what it is asked for. */
+export class FakeViewer implements Viewer {
+  asked: [string, ...unknown[]][] = []
+  #listeners = new Set<(event: ViewerEvent) => void>()
+
+  async show(...what: Parameters<Viewer['show']>) {
+    this.asked.push(['show', ...what])
+    this.tell({ kind: 'first_image', plane: 'axial', index: 1 })
+    this.tell({ kind: 'series_loaded', slices: 9, failed: 0 })
+  }
+  listen(listener: (event: ViewerEvent) => void) {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+  tell(event: ViewerEvent) {
+    for (const listener of this.#listeners) listener(event)
+  }
+
+  arrange = this.#note('arrange')
+  goTo = this.#note('goTo')
+  scroll = this.#note('scroll')
+  scrollToEnd = this.#note('scrollToEnd')
+  setWindow = this.#note('setWindow')
+  invert = this.#note('invert')
+  zoom = this.#note('zoom')
+  reset = this.#note('reset')
+  mark = this.#note('mark')
+  showMarkers = this.#note('showMarkers')
+  showSaliency = this.#note('showSaliency')
+  setSaliencyOpacity = this.#note('setSaliencyOpacity')
+  useCrosshair = this.#note('useCrosshair')
+  focus = this.#note('focus')
+  close = this.#note('close')
+
+  state(): ViewerState {
+    throw new Error(`a fake viewer has no state of ${PLANES.length} planes`)
+  }
+
+  #note(method: string) {
+    return (...what: unknown[]) => {
+      this.asked.push([method, ...what])
+    }
+  }
+}
