@@ -1,9 +1,9 @@
 """Addresses of the site."""
 
 from django.contrib.auth.views import LoginView, LogoutView
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
-from reader_study.api import readings
+from reader_study.api import dicomweb, readings
 from reader_study.pages import health, reading, study
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -30,4 +30,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/readings/<int:reading_id>/submit", readings.SubmitView.as_view(), name="api-submit"),
     path("api/readings/<int:reading_id>/ai", readings.AiView.as_view(), name="api-ai"),
     path("api/readings/<int:reading_id>/events", readings.EventsView.as_view(), name="api-events"),
+    path("api/readings/<int:reading_id>/dicomweb/", include(dicomweb.reading_urls)),
+    path("dicomweb/", include(dicomweb.service_urls)),
 ]

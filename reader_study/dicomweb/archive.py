@@ -1,6 +1,7 @@
 """Where images are fetched from: one interface, our own folder or a DICOMweb server behind it."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -61,8 +62,12 @@ class Archive(Protocol):
         """Keep the files of a series, in their order; False when it was here before."""
 
 
+@cache
 def open_archive(*, url: str, token: str, folder: Path) -> Archive:
-    """Open the archive that the settings name: ours in `folder`, or the server at `url`."""
+    """Open the archive that the settings name: ours in `folder`, or the server at `url`.
+
+    The same archive is opened once a process: it keeps connections.
+    """
     # Here, so that each kind of archive may import this interface.
     from reader_study.dicomweb.local import LocalArchive
 

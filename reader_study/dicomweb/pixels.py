@@ -10,11 +10,12 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
+from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.encoders.base import get_encoder
@@ -167,3 +168,20 @@ def decode_frame(frame: bytes, transfer_syntax: str, kept: PixelFormat) -> bytes
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def decompressed(content: bytes) -> bytes:
+    """Return a DICOM file with its pixels as explicit little-endian numbers.
+
+    Raises:
+        UndecodablePixels: the file is damaged.
+    """
+    try:
+        with tolerant():
+            dataset = dcmread(BytesIO(content))
+            dataset.decompress(generate_instance_uid=False)
+            buffer = BytesIO()
+            dcmwrite(buffer, dataset)
+    except Exception as error:
+        raise UndecodablePixels(_one_line(error)) from error
+    return buffer.getvalue()
