@@ -17,6 +17,7 @@ from inference.prompts import FEATURES
 from phantom import grid, nodule, noise, sample, vessels
 
 STORED_WIDTH = 64  # mm: PLANE_MM, and room for shifts and turns
+FEW = 200  # fewer are drawn faster than processes for it are started
 LEARNED = tuple(feature for feature in FEATURES if feature in phantom.FEATURES)
 _DRAWING = (grid, nodule, noise, sample, vessels)
 
@@ -65,8 +66,11 @@ def generated_nodules(seeds: range, cache: Path) -> Nodules:
     path = cache / f"nodules-{key.hexdigest()[:16]}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            rows = list(pool.map(_draw, seeds, chunksize=20))
+        if len(seeds) < FEW:
+            rows = [_draw(seed) for seed in seeds]
+        else:
+            with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+                rows = list(pool.map(_draw, seeds, chunksize=20))
         columns = [np.stack(column) for column in zip(*rows, strict=True)]
         partial = path.with_suffix(".part.npz")
         np.savez(partial, *columns)

@@ -100,7 +100,7 @@ def cube_around(volume: Volume, point_mm: NDArray[np.float64]) -> NDArray[np.flo
     Returns HU, shape (100, 100, 100), axes (z, y, x) along LPS.
     """
     offsets = np.arange(CUBE) - CENTRE
-    index_from_lps: NDArray[np.float64] = np.linalg.inv(volume.lps_from_index)
+    index_from_lps = np.linalg.inv(volume.lps_from_index).astype(np.float64)
     start = index_from_lps[:3, :3] @ point_mm + index_from_lps[:3, 3]
     steps = index_from_lps[:3, :3]  # column j: the change of (column, row, slice) along LPS axis j
     if np.count_nonzero(np.abs(steps) > 1e-7 * np.abs(steps).max()) == 3:

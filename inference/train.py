@@ -234,7 +234,7 @@ def train_backbone(training: Training, data: Data, backbone: Backbone) -> None:
                 * prompt_loss(image, data.categories[rows], temperature, embed, rng)
             )
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(clip.parameters(), 1.0)
             optimizer.step()
             schedule.step()
@@ -272,7 +272,7 @@ def train_network(training: Training, data: Data, validation: Data, network: Nod
                     image.embedding, data.categories[rows], network.temperature(), embed, rng
                 )
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
         scores, named = look(network, validation)
@@ -446,7 +446,8 @@ def train(file: Path, settings: Settings) -> None:
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logger.setLevel(logging.INFO)
+    logger.addHandler(logging.StreamHandler(sys.stdout))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", type=Path, help="the configuration; its folder becomes the model")
     try:

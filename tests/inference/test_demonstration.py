@@ -1,5 +1,7 @@
 """The model that comes with the repository, on generated nodules it was not trained on."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from inference.predict import predict_nodule
 from inference.prompts import FEATURES
 from inference.settings import BUILT_IN_MODELS
 from inference.validity import auroc, weighted_auroc
+
+Predictions = list[tuple[phantom.NoduleSample, dict[str, Any]]]
 
 # Neither trained on nor measured with: see train.yaml.
 SEEDS = range(4_000_000, 4_000_060)
@@ -29,7 +33,7 @@ def volume_of(sample: phantom.NoduleSample) -> Volume:
 
 
 @pytest.fixture(scope="module")
-def predictions(model: Model) -> list[tuple[phantom.NoduleSample, dict]]:  # type: ignore[type-arg]
+def predictions(model: Model) -> Predictions:
     samples = [phantom.nodule_cube(seed) for seed in SEEDS]
     return [(sample, predict_nodule(model, volume_of(sample), (0, 0, 0))) for sample in samples]
 
@@ -43,13 +47,13 @@ def test_it_is_small_and_says_what_it_is(model: Model) -> None:
     assert "Not for clinical use" in model.card.notice
 
 
-def test_it_tells_malignant_from_benign_better_than_chance(predictions) -> None:  # type: ignore[no-untyped-def]
+def test_it_tells_malignant_from_benign_better_than_chance(predictions: Predictions) -> None:
     scores = np.array([result["probability"] for _, result in predictions])
     truth = np.array([sample.malignant for sample, _ in predictions])
     assert auroc(scores, truth) > 0.6
 
 
-def test_the_features_it_names_are_better_than_chance_together(predictions) -> None:  # type: ignore[no-untyped-def]
+def test_the_features_it_names_are_better_than_chance_together(predictions: Predictions) -> None:
     values = []
     for feature in predictions[0][1]["semantic"]:
         names = FEATURES[feature]
@@ -62,7 +66,7 @@ def test_the_features_it_names_are_better_than_chance_together(predictions) -> N
 
 
 def test_deleting_what_the_map_points_at_matters_more_than_deleting_at_random(
-    predictions,  # type: ignore[no-untyped-def]
+    predictions: Predictions,
 ) -> None:
     suspicious = [result for _, result in predictions if result["probability"] > 0.5]
     drops = np.array(

@@ -49,7 +49,7 @@ def test_vit_b_32_has_the_published_number_of_weights_and_every_lora_weight_lear
     loss = functional.cross_entropy(logits, truth, label_smoothing=0.1)
     loss += functional.cross_entropy(images.logits, truth)
     loss += functional.cross_entropy(texts.logits, truth)
-    loss.backward()
+    torch.autograd.backward(loss)
     optimizer.step()
 
     for name, parameter in lora.items():

@@ -1,0 +1,84 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from inference.backbone import Tokenizer, full_tokenizer
+from inference.generated import generated_nodules
+from inference.impressions import every_wording, impression
+from inference.model import load_model
+from inference.predict import predict_nodule
+from inference.preprocess import nine_planes
+from inference.prompts import FEATURES, default_prompts, phrases
+from inference.settings import BUILT_IN_MODELS, Settings
+from inference.train import main, train
+from phantom import nodule_cube
+from tests.inference.examples import TINY_CLIP, a_volume
+
+
+def test_a_training_ends_in_a_model_folder_that_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.validity.RESAMPLES", 20)
+    config = yaml.safe_load((BUILT_IN_MODELS / "demonstration" / "train.yaml").read_text())
+    config |= {
+        "seeds": {"train": [1, 25], "validation": [101, 117], "test": [201, 225]},
+        "clip": TINY_CLIP,
+        "cache": str(tmp_path / "cache"),
+    }
+    for stage in ("backbone", "adaptation"):
+        config[stage] |= {"epochs": 1, "nodules_per_epoch": 8, "batch": 4}
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "train.yaml").write_text(yaml.safe_dump(config))
+    train(tmp_path / "small" / "train.yaml", Settings(threads=1))  # type: ignore[call-arg]
+
+    model = load_model("small", tmp_path, torch.device("cpu"))
+    assert model.card.performance["n"] == 24
+    assert set(model.card.performance) >= {"model", "diameter_alone", "best_possible"}
+    assert 0 < predict_nodule(model, a_volume(), (0, 0, 0))["probability"] < 1
+
+
+def test_what_training_sees_is_what_prediction_sees(tmp_path: Path) -> None:
+    nodules = generated_nodules(range(7, 9), tmp_path)
+    again = generated_nodules(range(7, 9), tmp_path)
+    sample = nodule_cube(8)
+    seen = nodules.planes[1][:, 7:-7, 7:-7] / 255
+    assert np.abs(seen - nine_planes(sample.hu)).max() <= 0.5 / 255 + 1e-6
+    assert nodules.features(1) == {name: sample.features[name] for name in nodules.features(1)}
+    assert (again.planes == nodules.planes).all()
+
+
+def test_every_word_of_impressions_and_prompts_is_in_the_vocabulary() -> None:
+    full = full_tokenizer(48)
+    known = Tokenizer(full, sorted(set(full(every_wording()).flatten().tolist())))
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        features = {name: str(rng.choice(choice)) for name, choice in FEATURES.items()}
+        text = impression(features, float(rng.uniform(3, 40)), rng)
+        assert known([text]).shape == (1, 48)
+    for categories in default_prompts().root.values():
+        for sentences in categories.values():
+            known(sentences)
+
+
+def test_the_confirmed_prompts_of_the_method_are_used_as_they_are() -> None:
+    prompts = default_prompts().root["margin_conspicuity"]
+    assert prompts["well_marginated"][0] == "The nodule is well marginated."
+    assert prompts["poorly_marginated"][0] == "The nodule is poorly marginated."
+
+
+def test_no_two_categories_of_a_feature_share_a_phrase() -> None:
+    for feature, categories in FEATURES.items():
+        every = [phrase for category in categories for phrase in phrases(feature, category)]
+        assert len(set(every)) == len(every)
+
+
+def test_a_configuration_that_is_wrong_is_named_and_nothing_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "train.yaml").write_text("title: no more than a title\n")
+    monkeypatch.setattr("sys.argv", ["train", str(tmp_path / "train.yaml")])
+    assert main() == 1
+    assert "Training cannot start" in capsys.readouterr().err
