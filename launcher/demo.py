@@ -37,6 +37,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("VAR_DIR") or CHECKOUT / "var")
 HOST = "127.0.0.1"
 READY_LIMIT_S = 120.0
+COMMAND_STOP_LIMIT_S = 5.0
 WORKERS_STOP_LIMIT_S = 8.0
 WEB_STOP_LIMIT_S = 5.0
 POLL_S = 2.0
@@ -193,9 +194,7 @@ class Demo:
                         _say(f"  {last}")
                 code = process.wait()
             except BaseException:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                _interrupt(process)
                 raise
             if code:
                 errors.seek(begin)
@@ -392,6 +391,16 @@ def _check_broker(url: str) -> None:
             f"the broker of BROKER_URL does not answer at {place[0]}:{place[1]} "
             f"({error.strerror or error}): start it, or unset BROKER_URL to use PostgreSQL"
         ) from error
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """End a command of manage.py and what it started, with a moment to clean up."""
+    with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(COMMAND_STOP_LIMIT_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @contextlib.contextmanager
