@@ -65,7 +65,7 @@ class SmoothField:
         """Return one slice, (rows, columns)."""
         along, down, across = self._weights
         plane = _product(along[[index]], self._lattice, 0)
-        return np.asarray(_product(across, _product(down, plane, 1), 2)[0], np.float32)
+        return np.ascontiguousarray(_product(across, _product(down, plane, 1), 2)[0])
 
     def whole(self) -> Floats:
         """Return all slices."""
