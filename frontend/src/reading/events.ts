@@ -1,4 +1,4 @@
-import type { Api } from '../api/client'
+import { type Api, Refusal } from '../api/client'
 import type { RoomEvent } from '../api/types'
 
 const SEND_AFTER_MS = 5_000
@@ -52,13 +52,18 @@ export class EventQueue {
     const batch = this.#waiting.slice(0, MOST_AT_ONCE)
     try {
       await this.api.sendEvents(batch)
-      const sent = new Set(batch.map(({ key }) => key))
-      this.#waiting = this.#waiting.filter(({ key }) => !sent.has(key))
-    } catch {
-      // they wait for the next turn
+      this.#forget(batch)
+    } catch (error) {
+      // What the server will never take must not hold up the rest; all else waits for its turn.
+      if (error instanceof Refusal && error.code !== 'not_authenticated') this.#forget(batch)
     }
     this.#sending = false
     if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#send(), SEND_AFTER_MS)
+  }
+
+  #forget(batch: RoomEvent[]): void {
+    const keys = new Set(batch.map(({ key }) => key))
+    this.#waiting = this.#waiting.filter(({ key }) => !keys.has(key))
   }
 }
 

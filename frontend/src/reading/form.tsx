@@ -9,6 +9,8 @@ interface ControlProps {
   value: Value | undefined
   disabled: boolean
   describedBy: string | undefined
+  /** Probabilities of the choices according to the AI. */
+  predicted: Record<string, number> | null
   onAnswer(value: Value | null): void
   /** The question is done with; the next one may have the keyboard. */
   onDone(): void
@@ -63,13 +65,12 @@ function QuestionField({
   onDone,
 }: Omit<ControlProps, 'describedBy'> & {
   before: { value: Value | undefined } | null
-  predicted: Record<string, number> | null
   problem: Problem | undefined
 }) {
   const describedBy =
     [question.help && `${id}-help`, problem && `${id}-problem`].filter(Boolean).join(' ') ||
     undefined
-  const control = { id, question, value, disabled, describedBy, onAnswer, onDone }
+  const control = { id, question, value, disabled, describedBy, predicted, onAnswer, onDone }
   return (
     <fieldset
       class={`question ${question.kind} ${isShort(question) ? 'short' : ''} ${problem ? 'has-problem' : ''}`}
@@ -142,7 +143,15 @@ interface Choice {
  * Buttons of which one is chosen. Arrows move the focus without choosing, so that a reader who
  * reaches for the arrows to scroll cannot change an answer unawares.
  */
-function SingleChoice({ question, value, describedBy, disabled, onAnswer, onDone }: ControlProps) {
+function SingleChoice({
+  question,
+  value,
+  describedBy,
+  predicted,
+  disabled,
+  onAnswer,
+  onDone,
+}: ControlProps) {
   const choices: Choice[] = question.options.map((option, i) => ({
     value: { value: option.value },
     label: option.label,
@@ -189,6 +198,7 @@ function SingleChoice({ question, value, describedBy, disabled, onAnswer, onDone
           data-key={choice.key}
           data-entry={i === Math.max(chosen, 0) || undefined}
           tabIndex={i === Math.max(chosen, 0) ? 0 : -1}
+          {...aiBar(predicted?.[choice.id])}
           disabled={disabled}
           onClick={() => choose(i)}
         >
@@ -197,6 +207,19 @@ function SingleChoice({ question, value, describedBy, disabled, onAnswer, onDone
       ))}
     </div>
   )
+}
+
+function aiBar(probability: number | undefined) {
+  if (probability === undefined) return {}
+  return {
+    'data-ai': percent(probability),
+    title: `AI: ${percent(probability)}`,
+    style: { '--probability': String(probability) },
+  }
+}
+
+function percent(probability: number): string {
+  return `${Math.round(100 * probability)}%`
 }
 
 function cannotAssess(others: Choice[]): Choice {
@@ -452,22 +475,16 @@ function Predicted({
 }) {
   const compared = compareWithAi(predicted, value)
   if (compared === null) return null
-  const { category, agrees } = compared
-  const label = (name: string) => inWords(question, { value: name })
-  const percent = (probability: number | undefined) => `${Math.round(100 * (probability ?? 0))}%`
-  const others = Object.keys(predicted)
-    .filter(name => name !== category)
-    .map(name => `${label(name)} ${percent(predicted[name])}`)
+  const { category, probability, agrees } = compared
   return (
     <p class="predicted" data-agrees={agrees ?? undefined}>
       <span class="ai-tag">AI</span>{' '}
       <strong>
-        {label(category)} {percent(predicted[category])}
+        {inWords(question, { value: category })} {percent(probability)}
       </strong>{' '}
       {agrees !== null && (
         <span class={agrees ? 'agrees' : 'differs'}>{agrees ? '✓ agrees' : '≠ differs'}</span>
-      )}{' '}
-      <span class="others">{others.join(', ')}</span>
+      )}
     </p>
   )
 }

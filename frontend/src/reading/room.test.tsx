@@ -181,6 +181,20 @@ test('keys drive the images, and the next nodule brings its questions along', as
   expect(find('.questions').dataset.section).toBe('12')
 })
 
+test('a key pressed twice in a hurry counts twice', async () => {
+  await enter()
+  for (const _ of [1, 2]) {
+    document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'n', bubbles: true }))
+    await Promise.resolve() // long enough for a render, too short for its effects
+    await Promise.resolve()
+  }
+  const jumps = viewer.asked.filter(([method]) => method === 'goTo').map(([, point]) => point)
+  expect(jumps).toEqual([
+    [4, 5, 6],
+    [1, 2, 3],
+  ])
+})
+
 test('without WebGL the form can still be used', async () => {
   await enter(async () => {
     throw new ViewerUnavailable('This browser cannot show the images: WebGL2 is missing.')
@@ -203,7 +217,7 @@ test('answers of another tab are offered, not overwritten', async () => {
   await api.saveDraft({ stage: 'unaided', version: 1, answers: COMPLETE })
   await click('[data-value=spiculated]')
   await passTime()
-  expect(find('div.conflict').textContent).toContain('Another tab')
+  expect(find('.draft-conflict').textContent).toContain('Another tab')
 
   await click('[data-action=take-theirs]')
   expect(find('[data-value=smooth]').getAttribute('aria-checked')).toBe('true')

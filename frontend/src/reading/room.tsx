@@ -248,17 +248,19 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
         return state.stage !== 'submitted' && state.step === 'answering' ? ask() : undefined
     }
   }
+  const obeyNow = useRef(obey)
+  obeyNow.current = obey // as of this render: the next key may come before any effect has run
   useEffect(() => {
     const onKeyDown = (event: KeyboardEvent) => {
       if (event.defaultPrevented) return
       const command = commandOf(event, focusOf(event.target as Element | null))
       if (command === null) return
       event.preventDefault()
-      obey(command)
+      obeyNow.current(command)
     }
     document.addEventListener('keydown', onKeyDown)
     return () => document.removeEventListener('keydown', onKeyDown)
-  })
+  }, [])
 
   const tabs = [
     ...nodules.map(({ id, number }) => ({ id: String(id), label: `Nodule ${number}`, nodule: id })),
@@ -313,7 +315,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
         ) : (
           <>
             {saved?.kind === 'conflict' && (
-              <div class="conflict" role="alert">
+              <div class="draft-conflict" role="alert">
                 <p>Another tab or computer has saved other answers to this reading.</p>
                 <button
                   type="button"
@@ -409,6 +411,8 @@ function useImages({
     failed: 0,
   })
 
+  // Until there is something to see, what the viewer does is none of the reader's doing.
+  const visible = useRef(false)
   const onEvent = useCallback(
     (event: ViewerEvent) => {
       const { kind, ...data } = event
@@ -420,17 +424,20 @@ function useImages({
           return setImages(images => ({ ...images, loaded, total, failed }))
         }
         case 'first_image':
+          visible.current = true
           setImages(images => ({ ...images, state: 'shown' }))
           return events.add(kind, data)
         case 'series_loaded':
           setImages(images => ({ ...images, state: 'complete', failed: event.failed }))
           return events.add(kind, data)
         case 'slice':
-          return events.addThrottled(`slice ${event.plane}`, kind, data)
+          if (visible.current) events.addThrottled(`slice ${event.plane}`, kind, data)
+          return
         case 'window':
           setWindow({ centre: event.centre, width: event.width })
           setInverted(event.inverted)
-          return events.addThrottled('window', kind, data)
+          if (visible.current) events.addThrottled('window', kind, data)
+          return
         case 'layout':
           setLayout(event.layout)
           return events.add(kind, data)
@@ -562,7 +569,7 @@ function Submitted({ reading, next }: { reading: Reading; next: string | null })
   const link = useRef<HTMLAnchorElement>(null)
   useEffect(() => link.current?.focus(), [])
   return (
-    <div class="submitted" role="status">
+    <div class="done" role="status">
       <h2>Submitted</h2>
       <p>Your answers to {reading.case} are stored.</p>
       {next === null ? (
