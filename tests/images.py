@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,19 +16,27 @@ import requests
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+Unpack = Callable[[str], Path]
+
+
 @pytest.fixture(scope="session")
-def lidc(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with LIDC-IDRI-0001, -0063 and parts of -0002 and -0003."""
-    archives = sorted((DATA / "lidc_idri_dicom").glob("*.tar.xz"))
-    if not archives:
-        pytest.skip(f"no LIDC-IDRI series in {DATA}")
+def lidc(tmp_path_factory: pytest.TempPathFactory) -> Unpack:
+    """Return what unpacks a series of LIDC-IDRI, once a session, into a folder."""
+    archives = DATA / "lidc_idri_dicom"
+    if not archives.is_dir():
+        pytest.skip(f"no LIDC-IDRI series in {archives}")
     folder = tmp_path_factory.mktemp("lidc")
-    for archive in archives:
-        with tarfile.open(archive) as tar:
-            # The argument `filter` is newer than Debian 12's Python.
-            tar.extraction_filter = getattr(tarfile, "data_filter", None)
-            tar.extractall(folder)
-    return folder
+
+    def unpack(name: str) -> Path:
+        """`LIDC-IDRI-0001` and `-0063` are complete, `-0002_partial` and `-0003_partial` not."""
+        if not (folder / name).is_dir():
+            with tarfile.open(archives / f"{name}.tar.xz") as tar:
+                # The argument `filter` is newer than Debian 12's Python.
+                tar.extraction_filter = getattr(tarfile, "data_filter", None)
+                tar.extractall(folder)
+        return folder / name
+
+    return unpack
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from django.views import View
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import APIException, NotAcceptable
 from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
@@ -105,10 +106,10 @@ class SearchView(ServiceView):
     level: str = ""
 
     def get(
-        self, request: HttpRequest, study: str | None = None, series: str | None = None
+        self, request: HttpRequest, study_uid: str | None = None, series_uid: str | None = None
     ) -> HttpResponse:
         _must_accept_json(request)
-        search = _search(request, {STUDY: study, SERIES: series})
+        search = _search(request, {STUDY: study_uid, SERIES: series_uid})
         archive = site_archive()
         found = {
             "studies": archive.search_studies,
@@ -162,17 +163,17 @@ class MetadataView(ServiceView):
     def get(
         self,
         request: HttpRequest,
-        study: str,
-        series: str | None = None,
-        instance: str | None = None,
+        study_uid: str,
+        series_uid: str | None = None,
+        instance_uid: str | None = None,
     ) -> HttpResponse:
         _must_accept_json(request)
         archive = site_archive()
         headers = [
             header
-            for uid in _series_of(archive, study, series)
-            for header in archive.series_metadata(study, uid)
-            if instance in (None, value_of(header, "00080018"))
+            for uid in _series_of(archive, study_uid, series_uid)
+            for header in archive.series_metadata(study_uid, uid)
+            if instance_uid in (None, value_of(header, "00080018"))
         ]
         if not headers:
             raise NotInArchive("no such instance")
@@ -185,9 +186,9 @@ class RetrieveView(ServiceView):
     def get(
         self,
         request: HttpRequest,
-        study: str,
-        series: str | None = None,
-        instance: str | None = None,
+        study_uid: str,
+        series_uid: str | None = None,
+        instance_uid: str | None = None,
     ) -> StreamingHttpResponse:
         accept = request.headers.get("Accept", "")
         syntax = multipart.accepts_part_10(accept, JPEG_LS, EXPLICIT_LE)
@@ -196,16 +197,16 @@ class RetrieveView(ServiceView):
         archive = site_archive()
         uids = [
             (uid, str(value_of(header, "00080018")))
-            for uid in _series_of(archive, study, series)
-            for header in archive.series_metadata(study, uid)
-            if instance in (None, value_of(header, "00080018"))
+            for uid in _series_of(archive, study_uid, series_uid)
+            for header in archive.series_metadata(study_uid, uid)
+            if instance_uid in (None, value_of(header, "00080018"))
         ]
         if not uids:
             raise NotInArchive("no such instance")
 
         def parts() -> Iterator[multipart.Part]:
-            for series_uid, uid in uids:
-                content = archive.instance(study, series_uid, uid)
+            for within, uid in uids:
+                content = archive.instance(study_uid, within, uid)
                 yield multipart.Part(
                     f"application/dicom; transfer-syntax={syntax}",
                     decompressed(content) if syntax == EXPLICIT_LE else content,
@@ -222,20 +223,22 @@ class FramesView(ServiceView):
     """WADO-RS: frames of an instance, as little-endian numbers or as they are stored."""
 
     def get(
-        self, request: HttpRequest, study: str, series: str, instance: str, frames: str
+        self, request: HttpRequest, study_uid: str, series_uid: str, instance_uid: str, frames: str
     ) -> HttpResponse:
         numbers = frames.split(",")
         if not all(n.isascii() and n.isdigit() and len(n) < 6 for n in numbers):
             return _refuse(400, "malformed", "Frames are numbers, separated by commas.")
         archive = site_archive()
-        found = [archive.frame(study, series, instance, int(number)) for number in numbers]
+        found = [
+            archive.frame(study_uid, series_uid, instance_uid, int(number)) for number in numbers
+        ]
         return _frames_response(request.headers.get("Accept", ""), found)
 
 
-def _series_of(archive: Archive, study: str, series: str | None) -> list[str]:
-    if series is not None:
-        return [series]
-    found = archive.search_series(Search({STUDY: study}))
+def _series_of(archive: Archive, study_uid: str, series_uid: str | None) -> list[str]:
+    if series_uid is not None:
+        return [series_uid]
+    found = archive.search_series(Search({STUDY: study_uid}))
     if not found:
         raise NotInArchive("no such study")
     return [str(value_of(one, "0020000E")) for one in found]
@@ -276,8 +279,8 @@ def _frames_response(accept: str, frames: Iterable[Frame]) -> HttpResponse:
 class AnyType(BaseContentNegotiation):
     """These views look at Accept themselves."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any:
-        return parsers[0]
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
+        return next(iter(parsers))
 
     def select_renderer(
         self,
@@ -305,7 +308,7 @@ class ImagesView(ReaderView):
 
     content_negotiation_class = AnyType
 
-    def find(self, reading_id: int, study: str, series: str) -> tuple[Reading, Series]:
+    def find(self, reading_id: int, study_uid: str, series_uid: str) -> tuple[Reading, Series]:
         """Return the reading, and its series that has these pseudonyms.
 
         Raises:
@@ -316,7 +319,7 @@ class ImagesView(ReaderView):
         if reading.reader.study.opened_at is None:
             raise StudyNotOpen("This study has not begun yet.")
         for one in Series.objects.filter(case=reading.case_id):
-            if (study, series) == (
+            if (study_uid, series_uid) == (
                 pseudonym(reading, one.study_uid),
                 pseudonym(reading, one.series_uid),
             ):
@@ -360,9 +363,11 @@ class ReadingMetadataView(ImagesView):
     """The headers of a series, slice after slice along their normal."""
 
     @extend_schema(responses={(200, DICOM_JSON): {"type": "array", "items": {"type": "object"}}})
-    def get(self, request: Request, reading_id: int, study: str, series: str) -> HttpResponse:
+    def get(
+        self, request: Request, reading_id: int, study_uid: str, series_uid: str
+    ) -> HttpResponse:
         return HttpResponse(
-            self.seen(*self.find(reading_id, study, series)).body, content_type=DICOM_JSON
+            self.seen(*self.find(reading_id, study_uid, series_uid)).body, content_type=DICOM_JSON
         )
 
 
@@ -374,13 +379,13 @@ class ReadingFrameView(ImagesView):
         self,
         request: Request,
         reading_id: int,
-        study: str,
-        series: str,
-        instance: str,
+        study_uid: str,
+        series_uid: str,
+        instance_uid: str,
         number: int,
     ) -> HttpResponse:
-        reading, found = self.find(reading_id, study, series)
-        uid = self.seen(reading, found).instances.get(instance)
+        reading, found = self.find(reading_id, study_uid, series_uid)
+        uid = self.seen(reading, found).instances.get(instance_uid)
         if uid is None:
             raise Reading.DoesNotExist
         try:
@@ -393,23 +398,27 @@ class ReadingFrameView(ImagesView):
             raise ImagesUnavailable from error
 
 
-_SERIES = "studies/<str:study>/series/<str:series>"
-_INSTANCE = f"{_SERIES}/instances/<str:instance>"
+_STUDY = "studies/<str:study_uid>"
+_SERIES = f"{_STUDY}/series/<str:series_uid>"
+_INSTANCE = f"{_SERIES}/instances/<str:instance_uid>"
 
+_studies = SearchView.as_view(level="studies")
+_series = SearchView.as_view(level="series")
+_instances = SearchView.as_view(level="instances")
 service_urls = [
-    path("studies", SearchView.as_view(level="studies"), name="dicomweb-studies"),
-    path("series", SearchView.as_view(level="series"), name="dicomweb-series"),
-    path("instances", SearchView.as_view(level="instances"), name="dicomweb-instances"),
-    path("studies/<str:study>/series", SearchView.as_view(level="series")),
-    path("studies/<str:study>/instances", SearchView.as_view(level="instances")),
-    path(f"{_SERIES}/instances", SearchView.as_view(level="instances")),
-    path("studies/<str:study>/metadata", MetadataView.as_view()),
-    path(f"{_SERIES}/metadata", MetadataView.as_view()),
-    path(f"{_INSTANCE}/metadata", MetadataView.as_view()),
-    path("studies/<str:study>", RetrieveView.as_view()),
-    path(_SERIES, RetrieveView.as_view()),
-    path(_INSTANCE, RetrieveView.as_view()),
-    path(f"{_INSTANCE}/frames/<str:frames>", FramesView.as_view()),
+    path("studies", _studies, name="dicomweb-studies"),
+    path("series", _series, name="dicomweb-series"),
+    path("instances", _instances, name="dicomweb-instances"),
+    path(f"{_STUDY}/series", _series, name="dicomweb-study-series"),
+    path(f"{_STUDY}/instances", _instances, name="dicomweb-study-instances"),
+    path(f"{_SERIES}/instances", _instances, name="dicomweb-series-instances"),
+    path(f"{_STUDY}/metadata", MetadataView.as_view(), name="dicomweb-study-metadata"),
+    path(f"{_SERIES}/metadata", MetadataView.as_view(), name="dicomweb-series-metadata"),
+    path(f"{_INSTANCE}/metadata", MetadataView.as_view(), name="dicomweb-instance-metadata"),
+    path(_STUDY, RetrieveView.as_view(), name="dicomweb-retrieve-study"),
+    path(_SERIES, RetrieveView.as_view(), name="dicomweb-retrieve-series"),
+    path(_INSTANCE, RetrieveView.as_view(), name="dicomweb-retrieve-instance"),
+    path(f"{_INSTANCE}/frames/<str:frames>", FramesView.as_view(), name="dicomweb-frames"),
 ]
 reading_urls = [
     path(f"{_SERIES}/metadata", ReadingMetadataView.as_view(), name="api-metadata"),

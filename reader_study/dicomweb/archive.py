@@ -35,6 +35,9 @@ class Archive(Protocol):
     `NotInArchive` for what it does not hold; UIDs that are no UIDs are not held.
     """
 
+    def __hash__(self) -> int:
+        """Return the identity: an archive is the key of what is kept of it."""
+
     def search_studies(self, search: Search = ...) -> list[Json]:
         """Return the matching studies as DICOM JSON."""
 

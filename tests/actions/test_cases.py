@@ -16,7 +16,7 @@ from reader_study.models import Case, Nodule, Series, Study
 from reader_study.models.reference import ReferenceStandard
 from tests.dicomweb.series import SERIES, STUDY, a_series
 from tests.factories import NOW, a_study
-from tests.images import Orthanc
+from tests.images import Orthanc, Unpack
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +51,15 @@ def line(label: str = "N1", z: float = 60, rest: str = ",,", series: str = SERIE
 
 
 def rows() -> list[list[dict[str, Any]]]:
-    return [list(m.objects.values()) for m in (Case, Series, Nodule, ReferenceStandard)]
+    return [
+        [dict(row) for row in found]
+        for found in (
+            Case.objects.values(),
+            Series.objects.values(),
+            Nodule.objects.values(),
+            ReferenceStandard.objects.values(),
+        )
+    ]
 
 
 def test_a_case_comes_in_with_its_nodules_and_their_truth(
@@ -195,8 +203,8 @@ def test_a_study_whose_cases_are_dealt_out_takes_no_more(
     assert Series.objects.filter(case__study=study).count() == 1
 
 
-def test_lidc_series_come_in_with_their_readers_scores(study: Study, lidc: Path) -> None:
-    report = import_lidc(study=study, folder=lidc / "LIDC-IDRI-0063", now=NOW)
+def test_lidc_series_come_in_with_their_readers_scores(study: Study, lidc: Unpack) -> None:
+    report = import_lidc(study=study, folder=lidc("LIDC-IDRI-0063"), now=NOW)
 
     assert report.complete
     found = Nodule.objects.of_study(study).order_by("number")
@@ -215,29 +223,23 @@ def test_lidc_series_come_in_with_their_readers_scores(study: Study, lidc: Path)
         (None, "panel of 3 radiologists (LIDC)", [3, 3, 4]),
         (False, "panel of 1 radiologist (LIDC)", [1]),
     ]
+    x, y, z = found[3].centre_mm
+    near = min(
+        (pydicom.dcmread(file) for file in lidc("LIDC-IDRI-0063").iterdir()),
+        key=lambda one: abs(one.ImagePositionPatient[2] - z),
+    )
+    left, top, _ = near.ImagePositionPatient
+    row, column = (y - top) / near.PixelSpacing[0], (x - left) / near.PixelSpacing[1]
+    value = near.pixel_array[round(row), round(column)]
+    assert value * near.RescaleSlope + near.RescaleIntercept > 400  # N4 is the calcified one
+
     before = rows()
-    assert import_lidc(study=study, folder=lidc / "LIDC-IDRI-0063", now=NOW).complete
+    assert import_lidc(study=study, folder=lidc("LIDC-IDRI-0063"), now=NOW).complete
     assert rows() == before
 
 
-def test_the_calcified_nodule_of_lidc_0063_is_where_it_is_said_to_be(
-    study: Study, lidc: Path
-) -> None:
-    import_lidc(study=study, folder=lidc / "LIDC-IDRI-0063", now=NOW)
-
-    x, y, z = Nodule.objects.of_study(study).get(label="N4").centre_mm
-    near = min(
-        (pydicom.dcmread(file) for file in (lidc / "LIDC-IDRI-0063").iterdir()),
-        key=lambda slice_: abs(slice_.ImagePositionPatient[2] - z),
-    )
-    left, top, _ = near.ImagePositionPatient
-    row, column = ((y - top) / near.PixelSpacing[0], (x - left) / near.PixelSpacing[1])
-    value = near.pixel_array[round(row), round(column)]
-    assert value * near.RescaleSlope + near.RescaleIntercept > 400
-
-
-def test_parts_of_a_lidc_series_keep_only_the_nodules_they_show(study: Study, lidc: Path) -> None:
-    report = import_lidc(study=study, folder=lidc / "LIDC-IDRI-0003_partial", now=NOW)
+def test_parts_of_a_lidc_series_keep_only_the_nodules_they_show(study: Study, lidc: Unpack) -> None:
+    report = import_lidc(study=study, folder=lidc("LIDC-IDRI-0003_partial"), now=NOW)
 
     assert not report.complete
     assert [n.label for n in Nodule.objects.of_study(study)] == ["N3"]
@@ -315,8 +317,8 @@ def test_import_cases_says_what_it_did(study: Study, folder: Path, tmp_path: Pat
     assert "not everything was imported" in call(*command[:3], broken, *command[4:])[1]
 
 
-def test_import_lidc_says_what_it_did(study: Study, lidc: Path) -> None:
-    lines, error = call("import_lidc", lidc / "LIDC-IDRI-0001", "--study", study.slug)
+def test_import_lidc_says_what_it_did(study: Study, lidc: Unpack) -> None:
+    lines, error = call("import_lidc", lidc("LIDC-IDRI-0001"), "--study", study.slug)
 
     assert error == ""
     assert "imported as Case 001 with 1 nodule" in lines[0]
@@ -326,10 +328,11 @@ def test_import_lidc_says_what_it_did(study: Study, lidc: Path) -> None:
 def test_series_that_lie_in_an_orthanc_are_imported_from_there(
     study: Study, orthanc: Orthanc, tmp_path: Path, settings: Settings
 ) -> None:
-    series = f"{STUDY}.77"
-    orthanc.upload(a_series(tmp_path / "in", slices=50, series=series))
+    uids = {"study": "1.2.3", "series": "1.2.3.77"}
+    orthanc.upload(a_series(tmp_path / "in", slices=50, **uids))
     settings.ARCHIVE_URL, settings.ARCHIVE_TOKEN = orthanc.url, orthanc.token
-    nodules = a_list(tmp_path, line(series=series), line("N2", series="1.2.3"))
+    here = "P-1,1.2.3,1.2.3.77,N1,0,0,60,,,"
+    nodules = a_list(tmp_path, here, line("N2", series="1.2.3"))
 
     lines, error = call(
         "import_cases", "--from-archive", "--nodules", nodules, "--study", study.slug

@@ -40,6 +40,7 @@ from reader_study.dicomweb.pixels import (
 )
 from reader_study.dicomweb.search import Search
 from tests.dicomweb.series import SERIES, SLICES, STUDY, a_series, a_slice, noise, put_pixels
+from tests.images import Unpack
 
 
 def pixels_in(archive: LocalArchive, instance: str) -> NDArray[np.generic]:
@@ -154,9 +155,9 @@ def test_files_in_other_encodings_are_read(archive: LocalArchive, tmp_path: Path
 
 
 def test_lidc_series_are_kept_bit_for_bit_in_less_than_half_the_room(
-    lidc: Path, archive: LocalArchive
+    lidc: Unpack, archive: LocalArchive
 ) -> None:
-    for found in look_at(lidc / "LIDC-IDRI-0063").series:
+    for found in look_at(lidc("LIDC-IDRI-0063")).series:
         assert archive.store(found.study_uid, found.series_uid, found.files)
         headers = archive.series_metadata(found.study_uid, found.series_uid)
         assert len(headers) == 133

@@ -18,7 +18,7 @@ from reader_study.dicomweb.ingest import look_at
 from reader_study.dicomweb.search import Search
 from reader_study.dicomweb.upstream import UpstreamArchive
 from tests.dicomweb.series import SERIES, SLICES, STUDY, a_series, noise
-from tests.images import Orthanc
+from tests.images import Orthanc, Unpack
 
 pytestmark = pytest.mark.orthanc
 
@@ -42,11 +42,11 @@ def opened(server: Orthanc, folder: Path) -> UpstreamArchive:
 
 
 def test_a_lidc_series_read_through_orthanc_has_the_same_pixels(
-    orthanc: Orthanc, lidc: Path, tmp_path: Path
+    orthanc: Orthanc, lidc: Unpack, tmp_path: Path
 ) -> None:
-    files = sorted((lidc / "LIDC-IDRI-0063").iterdir())
+    files = sorted((lidc("LIDC-IDRI-0063")).iterdir())
     orthanc.upload(files)
-    (found,) = look_at(lidc / "LIDC-IDRI-0063").series
+    (found,) = look_at(lidc("LIDC-IDRI-0063")).series
     archive = opened(orthanc, tmp_path)
 
     headers = archive.series_metadata(found.study_uid, found.series_uid)
