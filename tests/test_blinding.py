@@ -5,7 +5,8 @@ is known for fails the test, so that a new address cannot be forgotten.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 from uuid import uuid4
 
 import pytest
@@ -13,59 +14,77 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, path, reverse
 
 from reader_study import urls
+from reader_study.actions.cases import site_archive
 from reader_study.actions.reference import load_reference
 from reader_study.api import readings as api
+from reader_study.api.pseudonyms import pseudonym
 from reader_study.domain.reading import Stage
-from reader_study.models import Nodule, Prediction, Reading
+from reader_study.models import Nodule, Prediction, Reading, Series
+from tests.dicomweb.series import a_series
 from tests.factories import NOW, a_prediction, a_reading, answers_of
 
 pytestmark = pytest.mark.django_db
 
+# What the headers of the images say of the patient, and where the archive keeps them.
+IDENTITY = {"Doe", "P-1", "19500101", "General Hospital", "1.2.3."}
 SOURCE = "pathology report 4711-secret"
 PROBABILITY = 0.731234567
 METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
-# What ends the stage under test is walked last, and answers with the next stage.
-ENDING = {"api-lock", "api-submit"}
+# What would end the stage, or the session, under test: tested by itself below.
+ENDING = {"api-lock", "api-submit", "logout"}
 
 
-def addresses(patterns=None, prefix="") -> Iterator[tuple[str, URLPattern]]:
-    """Every address of the site with its pattern."""
-    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+class Address(NamedTuple):
+    """One address of the site: its route, its name, and the parts to be filled in."""
+
+    route: str
+    name: str
+    parts: frozenset[str]
+
+
+def addresses(patterns: Iterable[URLPattern | URLResolver]) -> Iterator[Address]:
+    """Every address below `patterns`."""
+    for pattern in patterns:
+        route, parts = str(pattern.pattern), frozenset(pattern.pattern.converters)
         if isinstance(pattern, URLResolver):
-            yield from addresses(pattern.url_patterns, prefix + str(pattern.pattern))
+            for inner in addresses(pattern.url_patterns):
+                yield Address(route + inner.route, inner.name, parts | inner.parts)
         else:
-            yield prefix + str(pattern.pattern), pattern
+            yield Address(route, pattern.name or "", parts)
 
 
-def samples(pattern: URLPattern, readings: list[Reading]) -> list[str]:
-    """Addresses to try for `pattern`.
+def samples(address: Address, readings: list[Reading]) -> list[str]:
+    """What to call for `address`.
 
     Raises:
         KeyError: it has a part no sample is known for.
     """
-    names = pattern.pattern.converters
-    reading = readings[0]
-    series = reading.case.series.get()
-    values = {
-        "slug": reading.reader.study.slug,
-        "study_uid": series.study_uid,
-        "series_uid": series.series_uid,
-        "instance_uid": f"{series.series_uid}.1",
-        "frames": "1",
-        "number": 1,
-    }
-    if "reading_id" in names:
-        several = [{**values, "reading_id": each.pk} for each in readings]
-    else:
-        several = [values]
-    return [
-        reverse(pattern.name, kwargs={name: kwargs[name] for name in names}) for kwargs in several
-    ]
+    found = []
+    for reading in readings if "reading_id" in address.parts else readings[:1]:
+        series = reading.case.series.get()
+        uids = [
+            series.study_uid,
+            series.series_uid,
+            f"{series.series_uid}.1",
+        ]  # as a_slice names it
+        if "reading_id" in address.parts:
+            uids = [pseudonym(reading, uid) for uid in uids]
+        values = {
+            "slug": reading.reader.study.slug,
+            "reading_id": reading.pk,
+            "study_uid": uids[0],
+            "series_uid": uids[1],
+            "instance_uid": uids[2],
+            "frames": "1",
+            "number": 1,
+        }
+        found.append(reverse(address.name, kwargs={part: values[part] for part in address.parts}))
+    return found
 
 
 def secrets() -> list[bytes]:
-    """What must not be seen: everything the stored predictions and references say."""
-    found = {SOURCE, str(PROBABILITY)}
+    """What must not be seen: what predictions and references say, and who the patient is."""
+    found = {SOURCE, str(PROBABILITY), *IDENTITY}
     for prediction in Prediction.objects.select_related("model_version"):
         bundle = prediction.bundle
         found |= {prediction.bundle_hash, prediction.input_hash, str(prediction.probability_raw)}
@@ -86,12 +105,10 @@ def leaks(client: Client, readings: list[Reading]) -> list[str]:
         ],
     }
     hidden, found = secrets(), []
-    for route, pattern in addresses():
-        for address in samples(pattern, readings):
-            if pattern.name == "logout":
-                continue  # it would end the walk; it answers with a redirect
+    for each in addresses(get_resolver().url_patterns):
+        for address in samples(each, readings):
             for method in METHODS:
-                if method == "post" and pattern.name in ENDING:
+                if method == "post" and each.name in ENDING:
                     continue
                 call = getattr(client, method)
                 more = {} if method in {"get", "head"} else {"content_type": "application/json"}
@@ -102,7 +119,7 @@ def leaks(client: Client, readings: list[Reading]) -> list[str]:
                     content + str(dict(response.headers)).encode() + response.reason_phrase.encode()
                 )
                 found += [
-                    f"{method.upper()} {route}: {secret.decode()}"
+                    f"{method.upper()} {each.route}: {secret.decode()}"
                     for secret in hidden
                     if secret in seen
                 ]
@@ -110,8 +127,9 @@ def leaks(client: Client, readings: list[Reading]) -> list[str]:
 
 
 @pytest.fixture
-def readings(client):
+def readings(client, settings, tmp_path):
     """One's own reading, and a colleague's of the same case who has gone on to the AI."""
+    settings.ARCHIVE_DIR = tmp_path / "archive"
 
     def make(stage: Stage) -> list[Reading]:
         mine = a_reading(stage=stage)
@@ -120,6 +138,10 @@ def readings(client):
         for nodule in Nodule.objects.all():
             a_prediction(nodule, PROBABILITY)
             load_reference(nodule=nodule, malignant=True, source=SOURCE, now=NOW)
+        for series in Series.objects.all():
+            uids = {"study": series.study_uid, "series": series.series_uid}
+            files = a_series(tmp_path / series.series_uid, slices=3, **uids)
+            site_archive().store(series.study_uid, series.series_uid, files)
         client.force_login(mine.reader.user)
         return [mine, theirs, same_case]
 
@@ -137,6 +159,16 @@ def test_the_walk_sees_the_ai_after_the_lock(client, readings):
     assert {line.split(": ")[0] for line in found} == {"GET api/readings/<int:reading_id>/ai"}
     assert any(str(PROBABILITY) in line for line in found)
     assert not any(SOURCE in line for line in found)
+
+
+def test_the_walk_gets_the_images_of_ones_own_reading_only(client, readings):
+    mine, theirs, same_case = readings(Stage.UNAIDED)
+    frame = next(a for a in addresses(get_resolver().url_patterns) if a.name == "api-frame")
+
+    answers = [client.get(address) for address in samples(frame, [mine, theirs, same_case])]
+
+    assert [answer.status_code for answer in answers] == [200, 404, 404]
+    assert len(answers[0].content) > 1000
 
 
 def test_a_refused_lock_tells_nothing(client, readings):
@@ -191,4 +223,4 @@ def test_an_address_without_a_sample_fails_the_walk(client, readings, monkeypatc
     mine = readings(Stage.UNAIDED)
 
     with pytest.raises(KeyError, match="unheard_of"):
-        [samples(pattern, mine) for _, pattern in addresses(urls.urlpatterns)]
+        [samples(address, mine) for address in addresses(urls.urlpatterns)]

@@ -54,6 +54,7 @@ class OptionSerializer(serializers.Serializer[Any]):
 
     value = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
+    exclusive = serializers.BooleanField()
 
 
 class ScaleSerializer(serializers.Serializer[Any]):

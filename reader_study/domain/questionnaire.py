@@ -16,10 +16,11 @@ class _Strict(BaseModel):
 
 
 class Option(_Strict):
-    """One answer of a choice."""
+    """One answer of a choice; an `exclusive` one of several goes with no other."""
 
     value: Name
     label: str
+    exclusive: bool = False
 
 
 class Scale(_Strict):
@@ -165,6 +166,9 @@ def _problem_of(question: Question, answer: Any) -> str | None:
                 return "several options are given as a list"
             if len(set(value)) != len(value) or set(value) - offered:
                 return "not among the options, or given twice"
+            alone = [o.label for o in question.options if o.exclusive and o.value in value]
+            if alone and len(value) > 1:
+                return f"{alone[0]!r} goes with no other option"
             return None if value or not question.required else "choose at least one option"
         case "text":
             if not isinstance(value, str) or not value.strip():
