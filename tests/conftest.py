@@ -1,5 +1,5 @@
 """What all tests share."""
 
-from tests.images import lidc, nema, orthanc
+from tests.images import lidc, nema, orthanc, unpack
 
-__all__ = ["lidc", "nema", "orthanc"]
+__all__ = ["lidc", "nema", "orthanc", "unpack"]

@@ -20,14 +20,14 @@ Unpack = Callable[[str], Path]
 
 
 @pytest.fixture(scope="session")
-def lidc(tmp_path_factory: pytest.TempPathFactory) -> Unpack:
+def unpack(tmp_path_factory: pytest.TempPathFactory) -> Unpack:
     """Return what unpacks a series of LIDC-IDRI, once a session, into a folder."""
     archives = DATA / "lidc_idri_dicom"
     if not archives.is_dir():
         pytest.skip(f"no LIDC-IDRI series in {archives}")
     folder = tmp_path_factory.mktemp("lidc")
 
-    def unpack(name: str) -> Path:
+    def series(name: str) -> Path:
         """`LIDC-IDRI-0001` and `-0063` are complete, `-0002_partial` and `-0003_partial` not."""
         if not (folder / name).is_dir():
             with tarfile.open(archives / f"{name}.tar.xz") as tar:
@@ -36,7 +36,14 @@ def lidc(tmp_path_factory: pytest.TempPathFactory) -> Unpack:
                 tar.extractall(folder)
         return folder / name
 
-    return unpack
+    return series
+
+
+@pytest.fixture(scope="session")
+def lidc(unpack: Unpack) -> Path:
+    """Return a folder with the two complete series of LIDC-IDRI."""
+    unpack("LIDC-IDRI-0001")
+    return unpack("LIDC-IDRI-0063").parent
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from reader_study.actions.cases import CannotImport, import_cases, import_lidc
 from reader_study.domain.errors import StudyFrozen
 from reader_study.models import Case, Nodule, Series, Study
 from reader_study.models.reference import ReferenceStandard
-from tests.dicomweb.series import SERIES, STUDY, a_series
+from tests.dicomweb.series import SERIES, STUDY, a_series, setting
 from tests.factories import NOW, a_study
 from tests.images import Orthanc, Unpack
 
@@ -203,8 +203,8 @@ def test_a_study_whose_cases_are_dealt_out_takes_no_more(
     assert Series.objects.filter(case__study=study).count() == 1
 
 
-def test_lidc_series_come_in_with_their_readers_scores(study: Study, lidc: Unpack) -> None:
-    report = import_lidc(study=study, folder=lidc("LIDC-IDRI-0063"), now=NOW)
+def test_lidc_series_come_in_with_their_readers_scores(study: Study, unpack: Unpack) -> None:
+    report = import_lidc(study=study, folder=unpack("LIDC-IDRI-0063"), now=NOW)
 
     assert report.complete
     found = Nodule.objects.of_study(study).order_by("number")
@@ -225,7 +225,7 @@ def test_lidc_series_come_in_with_their_readers_scores(study: Study, lidc: Unpac
     ]
     x, y, z = found[3].centre_mm
     near = min(
-        (pydicom.dcmread(file) for file in lidc("LIDC-IDRI-0063").iterdir()),
+        (pydicom.dcmread(file) for file in unpack("LIDC-IDRI-0063").iterdir()),
         key=lambda one: abs(one.ImagePositionPatient[2] - z),
     )
     left, top, _ = near.ImagePositionPatient
@@ -234,12 +234,14 @@ def test_lidc_series_come_in_with_their_readers_scores(study: Study, lidc: Unpac
     assert value * near.RescaleSlope + near.RescaleIntercept > 400  # N4 is the calcified one
 
     before = rows()
-    assert import_lidc(study=study, folder=lidc("LIDC-IDRI-0063"), now=NOW).complete
+    assert import_lidc(study=study, folder=unpack("LIDC-IDRI-0063"), now=NOW).complete
     assert rows() == before
 
 
-def test_parts_of_a_lidc_series_keep_only_the_nodules_they_show(study: Study, lidc: Unpack) -> None:
-    report = import_lidc(study=study, folder=lidc("LIDC-IDRI-0003_partial"), now=NOW)
+def test_parts_of_a_lidc_series_keep_only_the_nodules_they_show(
+    study: Study, unpack: Unpack
+) -> None:
+    report = import_lidc(study=study, folder=unpack("LIDC-IDRI-0003_partial"), now=NOW)
 
     assert not report.complete
     assert [n.label for n in Nodule.objects.of_study(study)] == ["N3"]
@@ -317,8 +319,8 @@ def test_import_cases_says_what_it_did(study: Study, folder: Path, tmp_path: Pat
     assert "not everything was imported" in call(*command[:3], broken, *command[4:])[1]
 
 
-def test_import_lidc_says_what_it_did(study: Study, lidc: Unpack) -> None:
-    lines, error = call("import_lidc", lidc("LIDC-IDRI-0001"), "--study", study.slug)
+def test_import_lidc_says_what_it_did(study: Study, unpack: Unpack) -> None:
+    lines, error = call("import_lidc", unpack("LIDC-IDRI-0001"), "--study", study.slug)
 
     assert error == ""
     assert "imported as Case 001 with 1 nodule" in lines[0]
@@ -328,10 +330,12 @@ def test_import_lidc_says_what_it_did(study: Study, lidc: Unpack) -> None:
 def test_series_that_lie_in_an_orthanc_are_imported_from_there(
     study: Study, orthanc: Orthanc, tmp_path: Path, settings: Settings
 ) -> None:
-    uids = {"study": "1.2.3", "series": "1.2.3.77"}
-    orthanc.upload(a_series(tmp_path / "in", slices=50, **uids))
+    other = setting(PatientID="P-2")
+    orthanc.upload(
+        a_series(tmp_path / "in", slices=50, edit_all=other, study="1.2.3", series="1.2.3.77")
+    )
     settings.ARCHIVE_URL, settings.ARCHIVE_TOKEN = orthanc.url, orthanc.token
-    here = "P-1,1.2.3,1.2.3.77,N1,0,0,60,,,"
+    here = "P-2,1.2.3,1.2.3.77,N1,0,0,60,,,"
     nodules = a_list(tmp_path, here, line("N2", series="1.2.3"))
 
     lines, error = call(

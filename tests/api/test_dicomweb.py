@@ -141,9 +141,9 @@ def test_dicomweb_client_gets_whole_instances(service: DICOMwebClient) -> None:
 
 
 def test_dicomweb_client_reads_a_lidc_series_pixel_for_pixel(
-    lidc: Unpack, service: DICOMwebClient
+    unpack: Unpack, service: DICOMwebClient
 ) -> None:
-    (found,) = look_at(lidc("LIDC-IDRI-0001")).series
+    (found,) = look_at(unpack("LIDC-IDRI-0001")).series
     site_archive().store(found.study_uid, found.series_uid, found.files)
     try:
         headers = service.retrieve_series_metadata(found.study_uid, found.series_uid)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -87,3 +88,16 @@ def a_series(
         paths.append(folder / f"{number:03}.dcm")
         pydicom.dcmwrite(paths[-1], dataset)
     return paths
+
+
+def setting(**values: Any) -> Edit:
+    """Return what sets elements of a slice; None removes one."""
+
+    def edit(dataset: FileDataset) -> None:
+        for name, value in values.items():
+            if value is None:
+                del dataset[name]
+            else:
+                setattr(dataset, name, value)
+
+    return edit

@@ -25,7 +25,7 @@ from reader_study.dicomweb.ingest import (
 )
 from reader_study.dicomweb.nodules import BadRow, NoduleRow, UnreadableList, read_nodules
 from reader_study.dicomweb.pixels import tolerant
-from tests.dicomweb.series import SERIES, STUDY, a_series, a_slice, noise, put_pixels
+from tests.dicomweb.series import SERIES, STUDY, a_series, a_slice, noise, put_pixels, setting
 from tests.images import Unpack
 
 
@@ -65,17 +65,6 @@ def shift(*offset_mm: float) -> Callable[[FileDataset], None]:
     def edit(dataset: FileDataset) -> None:
         place = np.array(dataset.ImagePositionPatient, dtype=float) + offset_mm
         dataset.ImagePositionPatient = place.tolist()
-
-    return edit
-
-
-def setting(**values: Any) -> Callable[[FileDataset], None]:
-    def edit(dataset: FileDataset) -> None:
-        for name, value in values.items():
-            if value is None:
-                del dataset[name]
-            else:
-                setattr(dataset, name, value)
 
     return edit
 
@@ -261,9 +250,9 @@ def test_damaged_bytes_are_a_problem_of_their_file_and_never_stop_the_look(
     ],
 )
 def test_complete_lidc_series_can_be_imported_and_parts_say_how_little_they_cover(
-    lidc: Unpack, name: str, line: str
+    unpack: Unpack, name: str, line: str
 ) -> None:
-    found = look_at(lidc(name))
+    found = look_at(unpack(name))
 
     assert found.set_aside == ()
     assert str(only(found)) == f"{only(found).series_uid} | {line}"

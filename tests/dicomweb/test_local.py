@@ -155,9 +155,9 @@ def test_files_in_other_encodings_are_read(archive: LocalArchive, tmp_path: Path
 
 
 def test_lidc_series_are_kept_bit_for_bit_in_less_than_half_the_room(
-    lidc: Unpack, archive: LocalArchive
+    unpack: Unpack, archive: LocalArchive
 ) -> None:
-    for found in look_at(lidc("LIDC-IDRI-0063")).series:
+    for found in look_at(unpack("LIDC-IDRI-0063")).series:
         assert archive.store(found.study_uid, found.series_uid, found.files)
         headers = archive.series_metadata(found.study_uid, found.series_uid)
         assert len(headers) == 133

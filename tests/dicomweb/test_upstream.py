@@ -42,11 +42,11 @@ def opened(server: Orthanc, folder: Path) -> UpstreamArchive:
 
 
 def test_a_lidc_series_read_through_orthanc_has_the_same_pixels(
-    orthanc: Orthanc, lidc: Unpack, tmp_path: Path
+    orthanc: Orthanc, unpack: Unpack, tmp_path: Path
 ) -> None:
-    files = sorted((lidc("LIDC-IDRI-0063")).iterdir())
+    files = sorted((unpack("LIDC-IDRI-0063")).iterdir())
     orthanc.upload(files)
-    (found,) = look_at(lidc("LIDC-IDRI-0063")).series
+    (found,) = look_at(unpack("LIDC-IDRI-0063")).series
     archive = opened(orthanc, tmp_path)
 
     headers = archive.series_metadata(found.study_uid, found.series_uid)
