@@ -7,10 +7,14 @@ something with it would hang its children.
 import functools
 import logging
 import os
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, Task
 from celery.exceptions import SoftTimeLimitExceeded
+from celery.signals import celeryd_init, worker_process_init
+from pydantic import ValidationError
 
 import broker
 from inference.errors import ArchiveUnavailable, PredictionImpossible
@@ -33,6 +37,23 @@ app.conf.update(
     worker_pool_start_method="spawn",
     worker_concurrency=1,
 )
+
+
+@celeryd_init.connect
+def check_settings(**_: Any) -> None:
+    """Stop before the first task when the environment makes no sense."""
+    try:
+        _settings()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        name = str(wrong["loc"][0]).upper()
+        raise SystemExit(f"The worker cannot start: {name}: {wrong['msg']}.") from error
+
+
+@worker_process_init.connect
+def prepare(**_: Any) -> None:
+    """Import torch while the child waits for work, so that the first reader does not."""
+    Thread(target=import_module, args=("inference.predict",), daemon=True).start()
 
 
 @functools.cache
