@@ -25,7 +25,14 @@ export default defineConfig({
     target: 'es2022',
     manifest: true,
     chunkSizeWarningLimit: 4500, // Cornerstone3D with vtk.js; fetched beside the form, not before it
-    rolldownOptions: { input: 'src/main.ts' },
+    rolldownOptions: {
+      input: 'src/main.ts',
+      checks: { pluginTimings: false, bundlerTimings: false },
+      // The codecs look for Node's modules and do without them in a browser.
+      onLog: (level, log, handle) => {
+        if (!log.message?.includes('externalized for browser compatibility')) handle(level, log)
+      },
+    },
   },
   test: { environment: 'jsdom', include: ['src/**/*.test.{ts,tsx}'] },
 })

@@ -6,6 +6,7 @@ const room = document.getElementById('room')
 const readingId = Number(document.body.dataset.reading)
 // Asked for at once: the code of the viewer is large, and the reading is on its way meanwhile.
 const viewerCode = import('./viewer/cornerstone')
+viewerCode.catch(() => {}) // told in the place of the images, once they are wanted
 
 async function start(element: HTMLElement): Promise<void> {
   const api = connect(readingId)
@@ -14,15 +15,20 @@ async function start(element: HTMLElement): Promise<void> {
   mountRoom(element, reading, api, async container => (await viewerCode).createViewer(container))
 }
 
-if (room && readingId) {
-  start(room).catch(error => {
-    const message = document.createElement('p')
-    message.className = 'cannot-start'
-    message.setAttribute('role', 'alert')
-    message.textContent =
-      error instanceof Refusal
-        ? error.message
-        : 'The reading could not be opened: no connection to the server. Reload the page to try again.'
-    room.replaceChildren(message)
-  })
+/** Say why there is nothing to see, with a way out. */
+function explain(element: HTMLElement, error: unknown): void {
+  const message = document.createElement('p')
+  message.className = 'cannot-start'
+  message.setAttribute('role', 'alert')
+  const worklist = document.createElement('a')
+  worklist.href = '/'
+  worklist.textContent = 'Worklist'
+  const why =
+    error instanceof Refusal
+      ? error.message
+      : 'The reading could not be opened: no connection to the server. Reload the page to try again.'
+  message.append(`${why} `, worklist)
+  element.replaceChildren(message)
 }
+
+if (room && readingId) start(room).catch(error => explain(room, error))

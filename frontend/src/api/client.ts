@@ -70,8 +70,18 @@ async function request<T>(
   throw new Refusal(
     refusalCode(response.status, answer?.code),
     answer?.detail ?? `The server refused (${response.status}).`,
-    answer?.problems ?? [],
+    readProblems(answer?.problems),
   )
+}
+
+/** A nodule may be named by its id as text, as answers name it. */
+function readProblems(problems: unknown): Problem[] {
+  if (!Array.isArray(problems)) return []
+  return problems.map(({ nodule, question, detail }) => ({
+    nodule: nodule === null || nodule === undefined ? null : Number(nodule),
+    question: String(question),
+    detail: String(detail),
+  }))
 }
 
 function refusalCode(status: number, code: unknown): string {

@@ -4,6 +4,7 @@ import {
   inWords,
   isAnswered,
   missingAnswers,
+  predictedFor,
   sameAnswers,
   sectionOf,
   withAnswer,
@@ -62,12 +63,30 @@ test('an answer is told in the words of the form', () => {
 
 test('the AI agrees when its most probable category is the reader’s', () => {
   const predicted = { smooth: 0.2, spiculated: 0.8 }
-  expect(compareWithAi(predicted, { value: 'spiculated' })).toEqual({
-    category: 'spiculated',
-    probability: 0.8,
+  const margin = aQuestion({})
+  expect(predictedFor(margin, { margin: predicted, shape: {} })).toBe(predicted)
+  expect(compareWithAi(margin, predicted, { value: 'spiculated' })).toEqual({
+    categories: ['spiculated'],
     agrees: true,
   })
-  expect(compareWithAi(predicted, { value: 'smooth' })?.agrees).toBe(false)
-  expect(compareWithAi(predicted, { cannot_assess: true })?.agrees).toBeNull()
-  expect(compareWithAi({}, undefined)).toBeNull()
+  expect(compareWithAi(margin, predicted, { value: 'smooth' })?.agrees).toBe(false)
+  expect(compareWithAi(margin, predicted, { cannot_assess: true })?.agrees).toBeNull()
+  expect(compareWithAi(margin, {}, undefined)).toBeNull()
+})
+
+test('where several features may be present, each is compared', () => {
+  const options = ['none', 'necrosis', 'cavitation'].map(value => ({ value, label: value }))
+  const features = aQuestion({ name: 'features', kind: 'multiple_choice', options })
+  const predicted = predictedFor(features, {
+    cavitation: { present: 0.7, absent: 0.3 },
+    necrosis: { present: 0.1, absent: 0.9 },
+    margin: { smooth: 1 },
+  })
+  expect(predicted).toEqual({ cavitation: 0.7, necrosis: 0.1 })
+
+  const agrees = (value: string[]) => compareWithAi(features, predicted ?? {}, { value })?.agrees
+  expect(agrees(['cavitation'])).toBe(true)
+  expect(agrees(['cavitation', 'necrosis'])).toBe(false)
+  expect(agrees(['none'])).toBe(false)
+  expect(predictedFor(features, { margin: { smooth: 1 } })).toBeNull()
 })

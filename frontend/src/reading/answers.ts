@@ -83,14 +83,37 @@ function canonical(value: unknown): string {
   )
 }
 
-/** The category that the AI finds most probable, and whether the reader chose it. */
+/** Probabilities of the choices of a question by the AI, which predicts features by their name. */
+export function predictedFor(
+  question: Question,
+  semantic: Record<string, Record<string, number>>,
+): Record<string, number> | null {
+  if (question.kind === 'single_choice') return semantic[question.name] ?? null
+  if (question.kind !== 'multiple_choice') return null
+  // Each option of such a question is a feature of its own, present or absent.
+  const present = question.options.flatMap(({ value }) => {
+    const probability = semantic[value]?.present
+    return probability === undefined ? [] : [[value, probability] as const]
+  })
+  return present.length > 0 ? Object.fromEntries(present) : null
+}
+
+/** What the AI would have answered, and whether the reader did; null without an own answer. */
 export function compareWithAi(
+  question: Question,
   predicted: Record<string, number>,
   value: Value | undefined,
-): { category: string; probability: number; agrees: boolean | null } | null {
-  const [best] = Object.entries(predicted).sort(([, a], [, b]) => b - a)
-  if (!best) return null
-  const [category, probability] = best
+): { categories: string[]; agrees: boolean | null } | null {
+  const byProbability = Object.entries(predicted).sort(([, a], [, b]) => b - a)
+  if (byProbability.length === 0) return null
   const own = value !== undefined && 'value' in value ? value.value : null
-  return { category, probability, agrees: typeof own === 'string' ? own === category : null }
+  if (question.kind === 'multiple_choice') {
+    const categories = byProbability.filter(([, p]) => p >= 0.5).map(([category]) => category)
+    const agrees = Array.isArray(own)
+      ? byProbability.every(([c]) => own.includes(c) === categories.includes(c))
+      : null
+    return { categories, agrees }
+  }
+  const categories = byProbability.slice(0, 1).map(([category]) => category)
+  return { categories, agrees: typeof own === 'string' ? categories.includes(own) : null }
 }

@@ -1,7 +1,7 @@
-import type { ComponentChildren } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import type { ComponentChildren, RefObject } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Problem, Question, Section, Value } from '../api/types'
-import { compareWithAi, inWords, sameValue } from './answers'
+import { compareWithAi, inWords, predictedFor, sameValue } from './answers'
 
 interface ControlProps {
   id: string
@@ -42,7 +42,7 @@ export function Form({ section, questions, answers, onAnswer, onDone, ...rest }:
           question={question}
           value={answers[question.name]}
           before={rest.unaided && { value: rest.unaided[question.name] }}
-          predicted={(question.semantic && rest.predicted?.[question.name]) || null}
+          predicted={rest.predicted && predictedFor(question, rest.predicted)}
           problem={rest.problems.find(problem => problem.question === question.name)}
           disabled={rest.disabled}
           onAnswer={value => onAnswer(question.name, value)}
@@ -133,76 +133,147 @@ function Control(props: ControlProps) {
 }
 
 interface Choice {
-  value: Value
-  label: string
-  key: string
   id: string
+  label: string
+  /** The digit that chooses it while the focus is on the question; '' for none. */
+  key: string
+  on: boolean
+  /** How probable the AI holds it. */
+  probability: number | undefined
+}
+
+function SingleChoice({ question, value, predicted, onAnswer, onDone, ...rest }: ControlProps) {
+  const choices = choicesOf(question, value, option => ({
+    on: sameValue({ value: option }, value),
+    probability: predicted?.[option],
+  }))
+  const choose = (id: string) =>
+    onAnswer(id === CANNOT_ASSESS ? { cannot_assess: true } : { value: id })
+  return (
+    <Choices
+      {...{ question, choices, ...rest }}
+      role="radio"
+      onChoose={choose}
+      onKey={id => {
+        choose(id)
+        onDone()
+      }}
+    />
+  )
+}
+
+/** Several of the options; the option "none" stands alone. */
+function MultipleChoice({ question, value, predicted, onAnswer, onDone, ...rest }: ControlProps) {
+  const chosen = value && 'value' in value && Array.isArray(value.value) ? value.value : []
+  const choices = choicesOf(question, value, option => ({
+    on: chosen.includes(option),
+    probability: predicted?.[option],
+  }))
+  const toggle = (id: string) => {
+    if (id === CANNOT_ASSESS) {
+      const on = value !== undefined && 'cannot_assess' in value
+      return onAnswer(on ? null : { cannot_assess: true })
+    }
+    const others = chosen.filter(other => other !== id && (other === NONE) === (id === NONE))
+    const now = chosen.includes(id) ? others : [...others, id]
+    // in the order of the questionnaire, so that equal answers are stored alike
+    const values = question.options.map(option => option.value).filter(v => now.includes(v))
+    onAnswer(values.length > 0 ? { value: values } : null)
+  }
+  return (
+    <Choices
+      {...{ question, choices, ...rest }}
+      role="checkbox"
+      onChoose={toggle}
+      onKey={id => {
+        toggle(id)
+        if (id === NONE || id === CANNOT_ASSESS) onDone()
+      }}
+    />
+  )
+}
+
+const CANNOT_ASSESS = 'cannot_assess'
+const NONE = 'none'
+
+function choicesOf(
+  question: Question,
+  value: Value | undefined,
+  state: (option: string) => Pick<Choice, 'on' | 'probability'>,
+): Choice[] {
+  const choices = question.options.map((option, i) => ({
+    id: option.value,
+    label: option.label,
+    key: option.key ?? (i < 9 ? String(i + 1) : ''),
+    ...state(option.value),
+  }))
+  if (!question.cannot_assess) return choices
+  const key = choices.some(choice => choice.key === '0') ? '' : '0'
+  const on = value !== undefined && 'cannot_assess' in value
+  return [
+    ...choices,
+    { id: CANNOT_ASSESS, label: 'Cannot assess', key, on, probability: undefined },
+  ]
 }
 
 /**
- * Buttons of which one is chosen. Arrows move the focus without choosing, so that a reader who
- * reaches for the arrows to scroll cannot change an answer unawares.
+ * Buttons to choose from. Arrows move the focus without choosing, so that a reader who reaches
+ * for the arrows to scroll cannot change an answer unawares; digits choose.
  */
-function SingleChoice({
+function Choices({
   question,
-  value,
+  choices,
+  role,
   describedBy,
-  predicted,
   disabled,
-  onAnswer,
-  onDone,
-}: ControlProps) {
-  const choices: Choice[] = question.options.map((option, i) => ({
-    value: { value: option.value },
-    label: option.label,
-    key: option.key ?? String(i + 1),
-    id: option.value,
-  }))
-  if (question.cannot_assess) choices.push(cannotAssess(choices))
-  const chosen = choices.findIndex(choice => sameValue(choice.value, value))
-
-  const choose = (index: number) => {
-    const choice = choices[index]
-    if (choice) onAnswer(choice.value)
-  }
+  onChoose,
+  onKey,
+}: Pick<ControlProps, 'question' | 'describedBy' | 'disabled'> & {
+  choices: Choice[]
+  role: 'radio' | 'checkbox'
+  onChoose(id: string): void
+  onKey(id: string): void
+}) {
+  const chosen = role === 'radio' ? choices.findIndex(({ on }) => on) : 0
+  const entry = Math.max(chosen, 0)
   const onKeyDown = (event: KeyboardEvent) => {
-    const index = indexIn(event)
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key]
-    const byKey = choices.findIndex(choice => choice.key === event.key)
+    const byKey = choices.find(({ key }) => key === event.key)
     if (step !== undefined) {
-      focusSibling(event, (index + step + choices.length) % choices.length)
-    } else if (byKey >= 0 && !event.ctrlKey && !event.altKey && !event.metaKey) {
-      choose(byKey)
-      onDone()
+      focusSibling(event, (indexIn(event) + step + choices.length) % choices.length)
+    } else if (byKey && !event.ctrlKey && !event.altKey && !event.metaKey) {
+      onKey(byKey.id)
     } else return
     event.preventDefault()
   }
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: it has a role, one of two
+    // biome-ignore lint/a11y/useAriaPropsSupportedByRole: and both have a label
     <div
       class="choices"
-      role="radiogroup"
+      role={role === 'radio' ? 'radiogroup' : 'group'}
       aria-label={question.label}
-      aria-required={question.required}
+      aria-required={(role === 'radio' && question.required) || undefined}
       aria-describedby={describedBy}
       onKeyDown={onKeyDown}
     >
-      {choices.map((choice, i) => (
-        // biome-ignore lint/a11y/useSemanticElements: a native radio is changed by the arrow keys
+      {choices.map(({ id, label, key, on, probability }, i) => (
+        // biome-ignore lint/a11y/useAriaPropsSupportedByRole: radios and checkboxes are checked
         <button
-          key={choice.id}
+          key={id}
           type="button"
-          role="radio"
-          aria-checked={i === chosen}
-          class={`choice${choice.id === 'cannot_assess' ? ' cannot-assess' : ''}`}
-          data-value={choice.id}
-          data-key={choice.key}
-          data-entry={i === Math.max(chosen, 0) || undefined}
-          tabIndex={i === Math.max(chosen, 0) ? 0 : -1}
-          {...aiBar(predicted?.[choice.id])}
+          role={role}
+          aria-checked={on}
+          class={`choice${id === CANNOT_ASSESS ? ' cannot-assess' : ''}`}
+          data-value={id}
+          data-key={key}
+          data-entry={i === entry || undefined}
+          tabIndex={i === entry ? 0 : -1}
           disabled={disabled}
-          onClick={() => choose(i)}
+          onClick={() => onChoose(id)}
+          {...aiBar(probability)}
         >
-          {choice.label}
+          {label}
         </button>
       ))}
     </div>
@@ -222,54 +293,6 @@ function percent(probability: number): string {
   return `${Math.round(100 * probability)}%`
 }
 
-function cannotAssess(others: Choice[]): Choice {
-  const key = others.some(({ key }) => key === '0') ? '' : '0'
-  return { value: { cannot_assess: true }, label: 'Cannot assess', key, id: 'cannot_assess' }
-}
-
-function MultipleChoice({ question, value, describedBy, disabled, onAnswer }: ControlProps) {
-  const chosen = value && 'value' in value && Array.isArray(value.value) ? value.value : []
-  const toggle = (option: string) => {
-    const without = chosen.filter(other => other !== option)
-    const with_ = without.length < chosen.length ? without : [...chosen, option]
-    // in the order of the questionnaire, so that equal answers are stored alike
-    const values = question.options.map(o => o.value).filter(o => with_.includes(o))
-    onAnswer(values.length > 0 ? { value: values } : null)
-  }
-  return (
-    // biome-ignore lint/a11y/useSemanticElements: the fieldset around it has the legend
-    <div
-      class="choices"
-      role="group"
-      aria-label={question.label}
-      aria-describedby={describedBy}
-      onKeyDown={event => {
-        const option = question.options.find((o, i) => (o.key ?? String(i + 1)) === event.key)
-        if (!option || event.ctrlKey || event.altKey || event.metaKey) return
-        event.preventDefault()
-        toggle(option.value)
-      }}
-    >
-      {question.options.map((option, i) => (
-        <button
-          key={option.value}
-          type="button"
-          class="choice"
-          aria-pressed={chosen.includes(option.value)}
-          data-value={option.value}
-          data-key={option.key ?? String(i + 1)}
-          data-entry={i === 0 || undefined}
-          disabled={disabled}
-          onClick={() => toggle(option.value)}
-        >
-          {option.label}
-        </button>
-      ))}
-      <CannotAssess {...{ question, value, disabled, onAnswer }} />
-    </div>
-  )
-}
-
 /** A slider without a place until the reader gives it one, and the number beside it. */
 function ScaleInput({
   id,
@@ -282,6 +305,7 @@ function ScaleInput({
 }: ControlProps) {
   const { min, max, step, low, high } = question.scale ?? SCALE
   const rated = value && 'value' in value && typeof value.value === 'number' ? value.value : null
+  const box = useRef<HTMLInputElement>(null)
   const middle = min + Math.round((max - min) / 2 / step) * step
   const rate = (text: string) => {
     const wanted = Number(text)
@@ -302,6 +326,7 @@ function ScaleInput({
           // A click on the very middle, where an unrated slider rests, changes nothing natively.
           onPointerUp={event => rate(event.currentTarget.value)}
           onKeyDown={event => {
+            if (/^\d$/.test(event.key)) box.current?.focus() // and the digit is typed there
             if (rated !== null || !event.key.startsWith('Arrow')) return
             event.preventDefault()
             onAnswer({ value: middle })
@@ -310,15 +335,17 @@ function ScaleInput({
         <NumberBox
           id={id}
           label={`${question.label}, ${min} to ${max}`}
-          {...{ value: rated, min, max, disabled, describedBy, onDone }}
+          {...{ value: rated, min, max, disabled, describedBy, onDone, box }}
           onNumber={number => (number === null ? onAnswer(null) : rate(String(number)))}
         />
       </div>
-      <div class="scale-ends">
-        <span>{`${min} ${low}`}</span>
-        <span>{`${high} ${max}`}</span>
+      <div class="scale-line">
+        <div class="scale-ends">
+          <span>{`${min} ${low}`}</span>
+          <span>{`${high} ${max}`}</span>
+        </div>
+        <CannotAssess {...{ question, value, disabled, onAnswer }} />
       </div>
-      <CannotAssess {...{ question, value, disabled, onAnswer }} />
     </div>
   )
 }
@@ -350,6 +377,7 @@ interface NumberBoxProps {
   max?: number
   disabled: boolean
   describedBy: string | undefined
+  box?: RefObject<HTMLInputElement | null>
   onNumber(number: number | null): void
   onDone(): void
 }
@@ -365,6 +393,7 @@ function NumberBox({ value, min, max, onNumber, onDone, ...rest }: NumberBoxProp
     <span class="number-box">
       <input
         id={rest.id}
+        ref={rest.box ?? null}
         data-entry
         type="text"
         inputMode="decimal"
@@ -409,6 +438,7 @@ function TextInput({ id, question, value, describedBy, disabled, onAnswer }: Con
         id={id}
         data-entry
         rows={2}
+        maxLength={2000}
         aria-label={question.label}
         aria-describedby={describedBy}
         disabled={disabled}
@@ -473,15 +503,16 @@ function Predicted({
   predicted: Record<string, number>
   value: Value | undefined
 }) {
-  const compared = compareWithAi(predicted, value)
+  const compared = compareWithAi(question, predicted, value)
   if (compared === null) return null
-  const { category, probability, agrees } = compared
+  const { categories, agrees } = compared
+  const words = categories.map(
+    category => `${inWords(question, { value: category })} ${percent(predicted[category] ?? 0)}`,
+  )
   return (
     <p class="predicted" data-agrees={agrees ?? undefined}>
       <span class="ai-tag">AI</span>{' '}
-      <strong>
-        {inWords(question, { value: category })} {percent(probability)}
-      </strong>{' '}
+      <strong>{words.length > 0 ? words.join(', ') : 'none above 50%'}</strong>{' '}
       {agrees !== null && (
         <span class={agrees ? 'agrees' : 'differs'}>{agrees ? '✓ agrees' : '≠ differs'}</span>
       )}

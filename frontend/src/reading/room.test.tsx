@@ -105,6 +105,37 @@ test('a digit chooses and goes to the next question; arrows change nothing', asy
   expect(document.activeElement?.id).toBe('11-confidence')
 })
 
+test('"none of these" and the features exclude each other', async () => {
+  const options = ['none', 'necrosis', 'cavitation'].map(value => ({ value, label: value }))
+  api.stored.questionnaire.nodule.push({
+    ...MALIGNANCY,
+    name: 'features',
+    kind: 'multiple_choice',
+    options,
+  })
+  await enter()
+  const chosen = () => {
+    const on = page.querySelectorAll<HTMLElement>('[data-question=features] [aria-checked=true]')
+    return [...on].map(({ dataset }) => dataset.value)
+  }
+  await click('[data-value=cavitation]')
+  await click('[data-value=necrosis]')
+  expect(chosen()).toEqual(['necrosis', 'cavitation'])
+  await click('[data-value=none]')
+  expect(chosen()).toEqual(['none'])
+  await click('[data-value=necrosis]')
+  expect(chosen()).toEqual(['necrosis'])
+})
+
+test('after a slider was dragged the keyboard is with the images again', async () => {
+  await enter()
+  viewer.asked = []
+  await act(() => {
+    find('[type=range]').dispatchEvent(new MouseEvent('click', { bubbles: true, detail: 1 }))
+  })
+  expect(viewer.asked).toEqual([['focus']])
+})
+
 test('an incomplete answer is not locked: the questions are named', async () => {
   await enter()
   await click('[data-action=ask]')
@@ -222,6 +253,14 @@ test('answers of another tab are offered, not overwritten', async () => {
   await click('[data-action=take-theirs]')
   expect(find('[data-value=smooth]').getAttribute('aria-checked')).toBe('true')
   expect(api.stored.draft.answers).toEqual(COMPLETE)
+})
+
+test('the images follow to the nodule whose question is missed', async () => {
+  api = withDraft({ ...COMPLETE, nodules: { 11: COMPLETE.nodules[11] ?? {} } })
+  await enter()
+  await click('[data-action=ask]')
+  expect(find('.questions').dataset.section).toBe('12')
+  expect(viewer.asked).toContainEqual(['goTo', [4, 5, 6], null])
 })
 
 test('a refused lock says why and keeps the answers', async () => {

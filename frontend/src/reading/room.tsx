@@ -179,7 +179,8 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
   const goToProblem = (problems: { nodule: number | null; question: string }[]) => {
     const first = problems[0]
     if (!first) return
-    setSection(first.nodule ?? 'case')
+    const there = first.nodule ?? 'case'
+    if (there !== section) choose(there) // the images follow: they never show another nodule
     afterRender(() => entryOf(panel.current, first.question)?.focus())
   }
   const goToForm = () => {
@@ -305,9 +306,9 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
         data-keys="form"
         ref={panel}
         onClick={event => {
-          // After a mouse click on an answer the arrow keys scroll images again.
+          // After the mouse the arrow keys scroll images again, and move no slider unawares.
           const target = event.target as HTMLElement
-          if (event.detail > 0 && target.closest('.choice')) viewer?.focus()
+          if (event.detail > 0 && target.closest('.choice, [type=range]')) viewer?.focus()
         }}
       >
         {state.stage === 'submitted' ? (
