@@ -206,6 +206,7 @@ def _bring_in(
     with transaction.atomic():
         # One import at a time numbers the cases.
         study = Study.objects.select_for_update().get(pk=study.pk)
+        _refuse_if_dealt_out(study, stored)  # it may have happened while images were stored
         for series in sorted(stored, key=lambda one: _secret(one.study_uid)):
             said = _register(study, series, placed, now)
             report.outcomes.append(Outcome(series, said, is_in=True))

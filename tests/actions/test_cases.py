@@ -1,5 +1,7 @@
 """Bringing cases in."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 import pydicom
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from pytest_django.fixtures import Settings
 
 from reader_study.actions import cases
@@ -130,6 +133,28 @@ def test_importing_again_changes_nothing(study: Study, folder: Path, tmp_path: P
     assert report.complete
     assert rows() == before
     assert "imported before as Case 001" in report.lines()[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_imports_at_once_each_series_comes_in_once(
+    study: Study, folder: Path, tmp_path: Path
+) -> None:
+    other = f"{STUDY}.2"
+    a_series(folder / "other", slices=50, study=other, series=f"{other}.1")
+    nodules = a_list(tmp_path, line(), f"P-2,{other},{other}.1,N1,0,0,60,,malignant,x")
+    start = threading.Barrier(2)
+
+    def bring_in(_: int) -> bool:
+        start.wait()
+        try:
+            return import_cases(study=study, folder=folder, nodules=nodules, now=NOW).complete
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(bring_in, range(2)))
+    assert sorted(Case.objects.values_list("pseudonym", flat=True)) == ["Case 001", "Case 002"]
+    assert [m.objects.count() for m in (Series, Nodule, ReferenceStandard)] == [2, 2, 1]
 
 
 def test_what_is_sound_comes_in_and_the_rest_is_told(
