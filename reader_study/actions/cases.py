@@ -95,7 +95,7 @@ def import_cases(
         StudyFrozen: the cases are dealt out already, and this would add to them.
     """
     rows, problems = _listed(nodules)
-    findings = look_at(folder, _about(progress, "reading files"))
+    findings = look_at(folder, _about(progress, "reading files"), besides=nodules)
     placed = place_nodules(rows, problems, findings.series)
     return _bring_in(study, findings, placed, site_archive(), now, progress)
 
@@ -162,7 +162,7 @@ def check_import(
         CannotImport: the list of nodules cannot be read.
     """
     rows, problems = _listed(nodules) if nodules else ([], [])
-    findings = look_at(folder, _about(progress, "reading files"))
+    findings = look_at(folder, _about(progress, "reading files"), besides=nodules)
     return findings, place_nodules(rows, problems, findings.series)
 
 

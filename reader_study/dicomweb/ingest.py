@@ -203,13 +203,15 @@ class _Slice(NamedTuple):
 Progress = Callable[[int, int], None]
 
 
-def look_at(folder: Path, progress: Progress | None = None) -> Findings:
-    """Look at every file below `folder`, pixels included.
+def look_at(
+    folder: Path, progress: Progress | None = None, *, besides: Path | None = None
+) -> Findings:
+    """Look at every file below `folder`, pixels included, but for the list of nodules `besides`.
 
     `progress` is called with (files done, files in all).
     """
     aside: list[Problem] = []
-    paths = list(_files(folder, aside))
+    paths = [path for path in _files(folder, aside) if besides is None or path != besides]
     return _look_at_files(paths, folder, aside, progress)
 
 
@@ -441,7 +443,7 @@ def _in_order(
     slices = [slices[i] for i in order]
     places, along = places[order], along[order]
     if len(slices) < MIN_SLICES:
-        say("too_few_slices", f"{counted(len(slices), 'slice')} make no volume")
+        say("too_few_slices", f"at least {MIN_SLICES} slices are needed")
         return slices, None
     if turned:
         return slices, None

@@ -296,7 +296,7 @@ def call(*arguments: str | Path) -> tuple[list[str], str]:
 def test_check_import_says_the_same_without_importing(
     study: Study, folder: Path, tmp_path: Path
 ) -> None:
-    nodules = a_list(tmp_path, line(), line("N2", 500))
+    nodules = a_list(folder, line(), line("N2", 500))
 
     lines, error = call("check_import", folder, "--nodules", nodules)
 
