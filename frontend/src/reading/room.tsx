@@ -136,6 +136,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
       const accepted = stateOf(now)
       replaceAnswers(accepted)
       dispatch({ type: 'accepted', state: accepted })
+      events.stage = accepted.stage // what follows belongs to the new stage
       startSaving(now)
       if (now.stage === 'aided' && nodules[0]) choose(nodules[0].id)
     } catch (error) {

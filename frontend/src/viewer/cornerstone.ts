@@ -150,9 +150,7 @@ class CornerstoneViewer implements Viewer {
     for (const plane of PLANES) {
       const { canvas } = this.#panes[plane]
       canvas.removeAttribute('tabindex') // the pane around it takes the focus
-      const draw = () => this.#drawLayers(plane)
-      canvas.addEventListener(Enums.Events.IMAGE_RENDERED, draw)
-      canvas.addEventListener(Enums.Events.CAMERA_MODIFIED, draw)
+      canvas.addEventListener(Enums.Events.IMAGE_RENDERED, () => this.#drawLayers(plane))
     }
     eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, this.#contextLost)
     this.#resizing = new ResizeObserver(() => {

@@ -21,6 +21,11 @@ export class SaliencyLayer {
   }
 
   draw(view: View, saliency: Saliency | null, opacity: number): void {
+    const plane = opacity > 0 ? planeToDraw(view, saliency) : null
+    this.#drawn = plane?.name ?? null
+    this.element.hidden = plane === null // an empty canvas over the image would cost every frame
+    if (plane === null || saliency === null) return
+
     const pixels = window.devicePixelRatio || 1
     const [width, height] = [Math.round(view.width * pixels), Math.round(view.height * pixels)]
     if (this.element.width !== width) this.element.width = width
@@ -29,10 +34,6 @@ export class SaliencyLayer {
     if (context === null) return
     context.setTransform(1, 0, 0, 1, 0, 0)
     context.clearRect(0, 0, width, height)
-
-    const plane = opacity > 0 ? planeToDraw(view, saliency) : null
-    this.#drawn = plane?.name ?? null
-    if (plane === null || saliency === null) return
     const picture = this.#picture(plane, saliency.scale)
     const { corner, alongRow, alongColumn } = placeGrid(view, plane)
     context.globalAlpha = opacity
