@@ -1,5 +1,5 @@
 """What all tests share."""
 
-from tests.images import lidc, nema, orthanc, unpack
+from tests.images import lidc, lidc_archive, nema, orthanc, unpack
 
-__all__ = ["lidc", "nema", "orthanc", "unpack"]
+__all__ = ["lidc", "lidc_archive", "nema", "orthanc", "unpack"]

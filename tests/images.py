@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import requests
 
+from reader_study.dicomweb.ingest import look_at
+from reader_study.dicomweb.local import LocalArchive
+
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -44,6 +47,15 @@ def lidc(unpack: Unpack) -> Path:
     """Return a folder with the two complete series of LIDC-IDRI."""
     unpack("LIDC-IDRI-0001")
     return unpack("LIDC-IDRI-0063").parent
+
+
+@pytest.fixture(scope="session")
+def lidc_archive(unpack: Unpack, tmp_path_factory: pytest.TempPathFactory) -> LocalArchive:
+    """Return an archive that holds LIDC-IDRI-0063."""
+    archive = LocalArchive(tmp_path_factory.mktemp("archive"))
+    for found in look_at(unpack("LIDC-IDRI-0063")).series:
+        archive.store(found.study_uid, found.series_uid, found.files)
+    return archive
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +107,7 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Orthanc"]:
             time.sleep(0.05)
         yield server
     finally:
-        process.terminate()
+        process.kill()  # nothing of it is kept, and a polite end takes seconds
         process.wait(timeout=20)
 
 

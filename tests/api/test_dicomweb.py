@@ -1,7 +1,6 @@
 """The archive over HTTP."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from email.parser import BytesParser
 from pathlib import Path
@@ -21,6 +20,7 @@ from pytest_django.live_server_helper import LiveServer
 from reader_study.actions.cases import site_archive
 from reader_study.api.pseudonyms import pseudonym
 from reader_study.dicomweb.ingest import look_at
+from reader_study.dicomweb.local import LocalArchive
 from reader_study.dicomweb.pixels import EXPLICIT_LE, JPEG_LS, PixelFormat, decode_frame
 from reader_study.domain.reading import Stage
 from reader_study.models import Reading, Series
@@ -141,11 +141,10 @@ def test_dicomweb_client_gets_whole_instances(service: DICOMwebClient) -> None:
 
 
 def test_dicomweb_client_reads_a_lidc_series_pixel_for_pixel(
-    unpack: Unpack, service: DICOMwebClient
+    unpack: Unpack, lidc_archive: LocalArchive, service: DICOMwebClient
 ) -> None:
-    (found,) = look_at(unpack("LIDC-IDRI-0001")).series
-    site_archive().store(found.study_uid, found.series_uid, found.files)
-    try:
+    (found,) = look_at(unpack("LIDC-IDRI-0063")).series
+    with override_settings(ARCHIVE_DIR=lidc_archive.root):
         headers = service.retrieve_series_metadata(found.study_uid, found.series_uid)
         assert len(headers) == 133
         for header, file in zip(headers, found.files, strict=True):
@@ -155,8 +154,6 @@ def test_dicomweb_client_reads_a_lidc_series_pixel_for_pixel(
             (frame,) = service.retrieve_instance_frames(found.study_uid, found.series_uid, uid, [1])
             pixels = np.frombuffer(frame, "<i2").reshape(512, 512)
             np.testing.assert_array_equal(pixels, source.pixel_array)
-    finally:
-        shutil.rmtree(site_archive().folder(found.study_uid, found.series_uid).parent)
 
 
 # What is asked for and how it is answered

@@ -155,20 +155,22 @@ def test_files_in_other_encodings_are_read(archive: LocalArchive, tmp_path: Path
 
 
 def test_lidc_series_are_kept_bit_for_bit_in_less_than_half_the_room(
-    unpack: Unpack, archive: LocalArchive
+    unpack: Unpack, lidc_archive: LocalArchive
 ) -> None:
-    for found in look_at(unpack("LIDC-IDRI-0063")).series:
-        assert archive.store(found.study_uid, found.series_uid, found.files)
-        headers = archive.series_metadata(found.study_uid, found.series_uid)
-        assert len(headers) == 133
-        size = 0
-        for file, header in zip(found.files, headers, strict=True):
-            source = pydicom.dcmread(file)
-            assert header["00080018"]["Value"] == [source.SOPInstanceUID]
-            frame = archive.frame(found.study_uid, found.series_uid, source.SOPInstanceUID)
-            assert frame.decoded() == source.PixelData
-            size += len(frame.data)
-        assert size < 133 * 512 * 512 * 2 / 2
+    (found,) = look_at(unpack("LIDC-IDRI-0063")).series
+    uids = found.study_uid, found.series_uid
+
+    headers = lidc_archive.series_metadata(*uids)
+
+    assert len(headers) == 133
+    size = 0
+    for file, header in zip(found.files, headers, strict=True):
+        source = pydicom.dcmread(file)
+        assert header["00080018"]["Value"] == [source.SOPInstanceUID]
+        frame = lidc_archive.frame(*uids, source.SOPInstanceUID)
+        assert frame.decoded() == source.PixelData
+        size += len(frame.data)
+    assert size < 133 * 512 * 512 * 2 / 2
 
 
 def test_importing_again_changes_nothing(filled: LocalArchive, tmp_path: Path) -> None:
