@@ -1,22 +1,18 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks'
 import { type Api, Refusal, Unreachable } from '../api/client'
 import type { Nodule, Reading, Value } from '../api/types'
-import { type Command, commandOf, focusOf, LEGEND } from '../viewer/keys'
-import {
-  type Layout,
-  type Viewer,
-  type ViewerEvent,
-  WINDOW_PRESETS,
-  type Window,
-} from '../viewer/viewer'
+import { type Command, commandOf, focusOf } from '../viewer/keys'
+import { type Viewer, WINDOW_PRESETS } from '../viewer/viewer'
 import { AiPanel, type Overlay } from './ai'
 import { missingAnswers, sectionOf } from './answers'
 import { DraftSaver, type LocalCopy, type SavedState } from './draft'
 import { EventQueue } from './events'
 import { artefactsOnScreen, exposureChanges, type Shown } from './exposure'
 import { Finish } from './finish'
-import { Form, Tabs, useLeaving } from './form'
+import { Form } from './form'
+import { ImagesNotice, Legend, useImages } from './images'
 import { next, type ReadingState, stateOf } from './state'
+import { Tabs } from './tabs'
 import { Toolbar } from './toolbar'
 import { TopBar } from './topbar'
 
@@ -28,14 +24,6 @@ interface RoomProps {
   /** Build a viewer in an element; throws a readable error where that cannot be done. */
   makeViewer(container: HTMLElement): Promise<Viewer>
   onViewer(viewer: Viewer): void
-}
-
-interface Images {
-  state: 'loading' | 'shown' | 'complete' | 'unavailable' | 'lost'
-  problem: string
-  loaded: number
-  total: number
-  failed: number
 }
 
 /** Section "case", or the id of a nodule. */
@@ -388,96 +376,6 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
   )
 }
 
-/** Build the viewer, load the images, and keep what the toolbar needs to know of them. */
-function useImages({
-  reading,
-  makeViewer,
-  onViewer,
-  events,
-  onOverlayDrawn,
-}: Pick<RoomProps, 'reading' | 'makeViewer' | 'onViewer'> & {
-  events: EventQueue
-  onOverlayDrawn(drawn: boolean): void
-}) {
-  const host = useRef<HTMLDivElement>(null)
-  const [viewer, setViewer] = useState<Viewer | null>(null)
-  const [layout, setLayout] = useState<Layout>('mpr')
-  const [window, setWindow] = useState<Window>({ centre: -600, width: 1500 })
-  const [inverted, setInverted] = useState(false)
-  const [crosshair, setCrosshair] = useState(false)
-  const [images, setImages] = useState<Images>({
-    state: 'loading',
-    problem: '',
-    loaded: 0,
-    total: reading.series[0]?.slices ?? 0,
-    failed: 0,
-  })
-
-  // Until there is something to see, what the viewer does is none of the reader's doing.
-  const visible = useRef(false)
-  const onEvent = useCallback(
-    (event: ViewerEvent) => {
-      const { kind, ...data } = event
-      switch (event.kind) {
-        case 'progress': {
-          const { loaded, total, failed } = event
-          // One step of the bar in a hundred is seen; a room drawn for every image is felt.
-          if (loaded < total && failed === 0 && loaded % Math.ceil(total / 50) !== 0) return
-          return setImages(images => ({ ...images, loaded, total, failed }))
-        }
-        case 'first_image':
-          visible.current = true
-          setImages(images => ({ ...images, state: 'shown' }))
-          return events.add(kind, data)
-        case 'series_loaded':
-          setImages(images => ({ ...images, state: 'complete', failed: event.failed }))
-          return events.add(kind, data)
-        case 'slice':
-          if (visible.current) events.addThrottled(`slice ${event.plane}`, kind, data)
-          return
-        case 'window':
-          setWindow({ centre: event.centre, width: event.width })
-          setInverted(event.inverted)
-          if (visible.current) events.addThrottled('window', kind, data)
-          return
-        case 'layout':
-          setLayout(event.layout)
-          return events.add(kind, data)
-        case 'crosshair':
-          return setCrosshair(event.on)
-        case 'saliency':
-          return onOverlayDrawn(event.planes.length > 0)
-        case 'context_lost':
-          setImages(images => ({ ...images, state: 'lost' }))
-          return events.add(kind, data)
-      }
-    },
-    [events, onOverlayDrawn],
-  )
-
-  // a viewer lives as long as its page
-  useEffect(() => {
-    const open = async () => {
-      const series = reading.series[0]
-      if (!host.current || !series) throw new Error('This case has no images.')
-      const viewer = await makeViewer(host.current)
-      viewer.listen(onEvent)
-      onViewer(viewer)
-      setViewer(viewer)
-      viewer.mark(reading.nodules, reading.nodules[0]?.id ?? null)
-      await viewer.show(series, reading.nodules[0]?.centre_mm ?? null)
-      viewer.focus()
-    }
-    open().catch(error => {
-      console.error(error)
-      setImages(images => ({ ...images, state: 'unavailable', problem: error.message }))
-      events.add('images_unavailable', { detail: String(error.message) })
-    })
-  }, [])
-
-  return { viewer, host, images, layout, window, inverted, crosshair }
-}
-
 /** Write down which AI artefacts come on screen and which leave it. */
 function useExposure(
   events: EventQueue,
@@ -505,66 +403,17 @@ function useExposure(
   }, [events, nodule, ai, overlayDrawn, pageVisible])
 }
 
-function ImagesNotice({ images }: { images: Images }) {
-  const { state, loaded, total, failed } = images
-  if (state === 'unavailable' || state === 'lost') {
-    return (
-      <div class="banner" role="alert">
-        <p>
-          {state === 'lost'
-            ? 'The graphics card stopped showing the images. Your answers are safe.'
-            : `${images.problem} The form can still be used.`}
-        </p>
-        <button type="button" data-action="reload" onClick={() => location.reload()}>
-          Reload the images
-        </button>
-      </div>
-    )
-  }
-  if (state === 'complete') {
-    return failed === 0 ? null : (
-      <div class="banner" role="alert">
-        <p>
-          {failed} of {total} images could not be loaded and are shown black.
-        </p>
-        <button type="button" data-action="reload" onClick={() => location.reload()}>
-          Reload the images
-        </button>
-      </div>
-    )
-  }
-  return (
-    <div class="loading">
-      <progress value={loaded} max={Math.max(1, total)} aria-label="Loading images" />
-      <span>
-        Loading images {loaded} / {total}
-        {failed > 0 && `, ${failed} tried again`}
-      </span>
-    </div>
-  )
-}
-
-function Legend({ onClose }: { onClose(): void }) {
-  return (
-    <section class="legend-sheet" aria-label="Keys">
-      {LEGEND.map(([title, rows]) => (
-        <div key={title}>
-          <h2>{title}</h2>
-          <dl>
-            {rows.map(([keys, what]) => (
-              <div key={keys}>
-                <dt>{keys}</dt>
-                <dd>{what}</dd>
-              </div>
-            ))}
-          </dl>
-        </div>
-      ))}
-      <button type="button" onClick={onClose}>
-        Close <kbd>?</kbd>
-      </button>
-    </section>
-  )
+/** Calls `leave` when the page is hidden or goes away. */
+function useLeaving(leave: () => void): void {
+  useEffect(() => {
+    const whenHidden = () => document.visibilityState === 'hidden' && leave()
+    addEventListener('pagehide', leave)
+    document.addEventListener('visibilitychange', whenHidden)
+    return () => {
+      removeEventListener('pagehide', leave)
+      document.removeEventListener('visibilitychange', whenHidden)
+    }
+  }, [leave])
 }
 
 function Submitted({ reading, next }: { reading: Reading; next: string | null }) {

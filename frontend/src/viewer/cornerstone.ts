@@ -14,20 +14,21 @@ import {
 import { init as initLoader } from '@cornerstonejs/dicom-image-loader'
 import { utilities as metadataUtilities } from '@cornerstonejs/metadata'
 import type { Nodule, PatientPoint, Saliency, Series } from '../api/types'
-import {
-  add,
-  cross,
-  depth_mm,
-  dot,
-  edgeLetters,
-  meetingLine,
-  subtract,
-  type View,
-} from './geometry'
+import { add, cross, depth_mm, edgeLetters, meetingLine, subtract, type View } from './geometry'
 import { type Drag, readGestures } from './gestures'
 import { Labels } from './labels'
+import { loadNearestFirst } from './loading'
 import { MarkerLayer, type ReferenceLine } from './markers'
 import { SaliencyLayer } from './saliency'
+import {
+  imageOf,
+  measureSlices,
+  middleOf,
+  nearestSlice,
+  ontoSlice,
+  type Slices,
+  type VolumeGeometry,
+} from './slices'
 import {
   ImagesUnavailable,
   type Layout,
@@ -42,8 +43,6 @@ import {
   type Window,
 } from './viewer'
 
-const REQUESTS_AT_A_TIME = 6
-const ATTEMPTS_PER_IMAGE = 4
 /** The sagittal and coronal images are redrawn so often while they fill. */
 const REDRAWS_WHILE_LOADING = 10
 /** Half the height of a pane, in millimetres, after a jump to a nodule. */
@@ -51,13 +50,6 @@ const CLOSE_UP_MM = 60
 /** Lines of other planes stop short of the point where they meet. */
 const LINE_GAP_PX = 36
 const STARTING_WINDOW: Window = { centre: -600, width: 1500 }
-
-/** Slices are counted from the head, from the right and from the front. */
-const FIRST_TO_LAST: Record<Plane, PatientPoint> = {
-  axial: [0, 0, -1],
-  sagittal: [1, 0, 0],
-  coronal: [0, 1, 0],
-}
 
 const ORIENTATION: Record<Plane, Enums.OrientationAxis> = {
   axial: Enums.OrientationAxis.AXIAL,
@@ -101,15 +93,6 @@ interface Pane {
   fitted_mm: number
 }
 
-/** The slices of a volume along one plane's normal. */
-interface Slices {
-  first: PatientPoint
-  /** Unit vector from the first slice to the last. */
-  direction: PatientPoint
-  spacing_mm: number
-  total: number
-}
-
 class CornerstoneViewer implements Viewer {
   readonly #engine = new RenderingEngine('reading')
   readonly #panes: Record<Plane, Pane>
@@ -117,8 +100,9 @@ class CornerstoneViewer implements Viewer {
   readonly #resizing: ResizeObserver
   #volume: StreamingImageVolume | null = null
   #slices: Record<Plane, Slices> | null = null
-  #arrived = new Set<number>()
-  #failed = new Set<number>()
+  #middle: PatientPoint = [0, 0, 0]
+  #arrived: ReadonlySet<number> = new Set()
+  #failed = 0
   #layout: Layout = 'mpr'
   #active: Plane = 'axial'
   #window: Window = STARTING_WINDOW
@@ -170,11 +154,13 @@ class CornerstoneViewer implements Viewer {
     const loading = volume as unknown as { autoRenderOnLoad: boolean; totalNumFrames: number }
     loading.autoRenderOnLoad = false
     loading.totalNumFrames = volume.imageIds.length
-    this.#slices = measureSlices(volume)
+    const geometry = geometryOf(volume)
+    this.#slices = measureSlices(geometry)
+    this.#middle = middleOf(geometry)
     await setVolumesForViewports(this.#engine, [{ volumeId: volume.volumeId }], [...PLANES])
     for (const plane of PLANES) this.#panes[plane].fitted_mm = this.#camera(plane).parallelScale
     this.#applyWindow()
-    this.#putAll(start ?? this.#middle())
+    this.#putAll(start ?? this.#middle)
 
     this.#tell({ kind: 'progress', loaded: 0, total: volume.imageIds.length, failed: 0 })
     await new Promise<void>((resolve, reject) => {
@@ -232,7 +218,7 @@ class CornerstoneViewer implements Viewer {
     this.#inverted = false
     for (const plane of PLANES) {
       this.#viewport(plane).resetCamera()
-      this.#put(plane, this.#middle())
+      this.#put(plane, this.#middle)
     }
     this.#applyWindow()
   }
@@ -290,7 +276,7 @@ class CornerstoneViewer implements Viewer {
     return {
       loaded: this.#arrived.size,
       total: this.#volume?.imageIds.length ?? 0,
-      failed: this.#failed.size,
+      failed: this.#failed,
       layout: this.#layout,
       active: this.#active,
       window: { ...this.#window },
@@ -336,64 +322,43 @@ class CornerstoneViewer implements Viewer {
     )
   }
 
-  /** Load every image, the one nearest to the axial slice on screen first. */
+  /** Load every image; calls back as soon as the axial slice on screen is there. */
   async #load(volume: StreamingImageVolume, firstImageShown: () => void): Promise<void> {
-    const waiting = new Map(volume.imageIds.map((imageId, index) => [index, imageId]))
-    const attempts = new Map<number, number>()
+    const { imageIds } = volume
     let shown = false
-
-    const next = (): [number, string] | undefined => {
-      const here = this.#imageOnScreen()
-      return [...waiting].sort((a, b) => Math.abs(a[0] - here) - Math.abs(b[0] - here))[0]
-    }
-    const loadOne = async (index: number, imageId: string): Promise<void> => {
-      try {
+    await loadNearestFirst(imageIds.length, {
+      here: () => this.#imageOnScreen(),
+      stopped: () => this.#closed,
+      load: async index => {
+        const imageId = imageIds[index] ?? ''
         const options = { ...volume.getLoaderImageOptions(imageId), priority: 0 }
         const image = await imageLoader.loadAndCacheImage(imageId, options)
-        if (this.#closed) return
-        volume.successCallback(imageId, image)
-        this.#arrived.add(index)
-        this.#failed.delete(index)
-      } catch {
-        const attempt = (attempts.get(index) ?? 0) + 1
-        attempts.set(index, attempt)
-        this.#failed.add(index)
-        if (attempt < ATTEMPTS_PER_IMAGE) {
-          waiting.set(index, imageId)
-          await new Promise(resolve => setTimeout(resolve, 500 * 2 ** attempt))
-        }
-      }
-      if (this.#closed) return
-      const { size: loaded } = this.#arrived
-      const [total, failed] = [volume.imageIds.length, this.#failed.size]
-      this.#redraw(Math.abs(index - this.#imageOnScreen()) <= 1)
-      this.#tell({ kind: 'progress', loaded, total, failed })
-      if (!shown && this.#arrived.has(this.#imageOnScreen())) {
+        if (!this.#closed) volume.successCallback(imageId, image)
+      },
+      progress: (index, loaded, failed) => {
+        this.#arrived = loaded
+        this.#failed = failed.size
+        this.#redraw(Math.abs(index - this.#imageOnScreen()) <= 1)
+        this.#tell({
+          kind: 'progress',
+          loaded: loaded.size,
+          total: imageIds.length,
+          failed: failed.size,
+        })
+        if (shown || !loaded.has(this.#imageOnScreen())) return
         shown = true
         requestAnimationFrame(() => {
           this.#tell({ kind: 'first_image', plane: 'axial', index: this.#place('axial').index })
           firstImageShown()
         })
-      }
-    }
-    const worker = async (): Promise<void> => {
-      for (let job = next(); job !== undefined && !this.#closed; job = next()) {
-        waiting.delete(job[0])
-        await loadOne(...job)
-      }
-    }
-    await Promise.all(Array.from({ length: REQUESTS_AT_A_TIME }, worker))
+      },
+    })
     if (this.#closed) return
     if (this.#arrived.size === 0) {
       throw new ImagesUnavailable('None of the images could be loaded.')
     }
-    this.#redraw(true)
     for (const plane of PLANES) this.#viewport(plane).render()
-    this.#tell({
-      kind: 'series_loaded',
-      slices: volume.imageIds.length,
-      failed: this.#failed.size,
-    })
+    this.#tell({ kind: 'series_loaded', slices: imageIds.length, failed: this.#failed })
     firstImageShown()
   }
 
@@ -406,17 +371,10 @@ class CornerstoneViewer implements Viewer {
     for (const plane of ['sagittal', 'coronal'] as const) this.#viewport(plane).render()
   }
 
-  /** The image that the axial pane shows. */
+  /** The image that the axial pane shows, in the order of the volume. */
   #imageOnScreen(): number {
-    return this.#imageOf(this.#place('axial').index - 1)
-  }
-
-  /** Index, in the order of the volume, of the image of an axial slice counted from the head. */
-  #imageOf(index: number): number {
     const slices = this.#slices?.axial
-    if (!this.#volume || !slices) return 0
-    const alike = dot(slices.direction, axisOf(this.#volume, 2)) > 0
-    return alike ? index : slices.total - 1 - index
+    return slices ? imageOf(slices, this.#place('axial').index - 1) : 0
   }
 
   // Cameras
@@ -461,7 +419,7 @@ class CornerstoneViewer implements Viewer {
     const index = nearestSlice(slices, focalPoint)
     const loaded =
       plane === 'axial'
-        ? this.#arrived.has(this.#imageOf(index))
+        ? this.#arrived.has(imageOf(slices, index))
         : this.#arrived.size === this.#volume?.imageIds.length
     return { index: index + 1, total: slices.total, position_mm: focalPoint, loaded, zoom }
   }
@@ -514,16 +472,6 @@ class CornerstoneViewer implements Viewer {
     const fitted = this.#panes[plane].fitted_mm || parallelScale
     const wanted = Math.min(Math.max(parallelScale / factor, fitted / 40), fitted * 2)
     this.#look(plane, focalPoint, { parallelScale: wanted })
-  }
-
-  #middle(): PatientPoint {
-    const { axial } = this.#slices ?? {}
-    if (!axial || !this.#volume) return [0, 0, 0]
-    const [columns, rows] = this.#volume.dimensions
-    const [dx, dy] = this.#volume.spacing
-    const corner = add(axial.first, axial.direction, (axial.spacing_mm * (axial.total - 1)) / 2)
-    const across = add(corner, axisOf(this.#volume, 0), (dx * (columns - 1)) / 2)
-    return add(across, axisOf(this.#volume, 1), (dy * (rows - 1)) / 2)
   }
 
   #applyWindow(): void {
@@ -680,7 +628,7 @@ class CornerstoneViewer implements Viewer {
   #missing(slices: Slices): [number, number][] {
     const runs: [number, number][] = []
     for (let index = 0; index < slices.total; index++) {
-      if (this.#arrived.has(this.#imageOf(index))) continue
+      if (this.#arrived.has(imageOf(slices, index))) continue
       const last = runs.at(-1)
       if (last?.[1] === index - 1) last[1] = index
       else runs.push([index, index])
@@ -695,35 +643,21 @@ class CornerstoneViewer implements Viewer {
   #contextLost = (): void => this.#tell({ kind: 'context_lost' })
 }
 
-function axisOf(volume: Types.IImageVolume, axis: 0 | 1 | 2): PatientPoint {
-  const d = volume.direction
-  return [d[3 * axis] ?? 0, d[3 * axis + 1] ?? 0, d[3 * axis + 2] ?? 0]
-}
-
-/** Count the slices along each plane's normal, by the axis of the volume nearest to it. */
-function measureSlices(volume: Types.IImageVolume): Record<Plane, Slices> {
-  const along = (plane: Plane): Slices => {
-    const wanted = FIRST_TO_LAST[plane]
-    const strength = (axis: 0 | 1 | 2) => Math.abs(dot(axisOf(volume, axis), wanted))
-    const axis = ([0, 1, 2] as const).reduce((a, b) => (strength(b) > strength(a) ? b : a))
-    const direction = axisOf(volume, axis)
-    const [total, spacing_mm] = [volume.dimensions[axis], volume.spacing[axis]]
-    const origin = volume.origin as PatientPoint
-    if (dot(direction, wanted) > 0) return { first: origin, direction, spacing_mm, total }
-    const first = add(origin, direction, spacing_mm * (total - 1))
-    return { first, direction: [-direction[0], -direction[1], -direction[2]], spacing_mm, total }
+function geometryOf({
+  origin,
+  direction,
+  spacing,
+  dimensions,
+}: Types.IImageVolume): VolumeGeometry {
+  const axis = (i: number): PatientPoint => [
+    direction[3 * i] ?? 0,
+    direction[3 * i + 1] ?? 0,
+    direction[3 * i + 2] ?? 0,
+  ]
+  return {
+    origin: origin as PatientPoint,
+    axes: [axis(0), axis(1), axis(2)],
+    spacing_mm: spacing as PatientPoint,
+    dimensions: dimensions as [number, number, number],
   }
-  return { axial: along('axial'), sagittal: along('sagittal'), coronal: along('coronal') }
-}
-
-/** Index from 0 of the slice nearest to `point`. */
-function nearestSlice(slices: Slices, point: PatientPoint): number {
-  const index = Math.round(dot(subtract(point, slices.first), slices.direction) / slices.spacing_mm)
-  return Math.min(Math.max(index, 0), slices.total - 1)
-}
-
-/** `point` moved along the normal into slice `index`. */
-function ontoSlice(slices: Slices, point: PatientPoint, index: number): PatientPoint {
-  const here = dot(subtract(point, slices.first), slices.direction)
-  return add(point, slices.direction, index * slices.spacing_mm - here)
 }
