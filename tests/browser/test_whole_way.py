@@ -26,6 +26,12 @@ def pane(page: Page, plane: str = "axial") -> dict[str, Any]:
     return state["panes"][plane]
 
 
+def wait_until_loaded(page: Page, slices: int) -> None:
+    """Wait until the viewer has the whole series."""
+    loaded = "window.__reread?.viewer?.loaded"
+    wait_until(lambda: page.evaluate(loaded) == slices, "the whole series is loaded", 90)
+
+
 def answer(page: Page, question: str, value: str) -> None:
     """Click an answer of a choice."""
     page.locator(f"[data-question={question}] [data-value={value}]").click()
@@ -83,7 +89,7 @@ def test_a_case_of_lidc_is_read_without_and_with_ai_and_exported(
     page.get_by_role("link", name="Begin with case 1").click()
 
     # Images: all 133 slices, the nodule that is chosen at the cross of the three planes.
-    page.wait_for_function("window.__reread?.viewer?.loaded === 133", timeout=90_000)
+    wait_until_loaded(page, 133)
     first = nodules[0]
     page.keyboard.press("n")
     page.get_by_role("tab", name=re.compile("Nodule 1")).click()
@@ -117,7 +123,7 @@ def test_a_case_of_lidc_is_read_without_and_with_ai_and_exported(
     expect(page.get_by_text(re.compile("^Saved"))).to_be_visible()
     page.reload()
     expect(page.locator("[data-question=malignancy] input[data-entry]")).to_have_value("42")
-    page.wait_for_function("window.__reread?.viewer?.loaded === 133", timeout=90_000)
+    wait_until_loaded(page, 133)
     page.screenshot(path=IMAGES / "reading-room-unaided.png")
     for number, malignancy in ((2, 20), (3, 80), (4, 55)):
         page.get_by_role("tab", name=re.compile(f"Nodule {number}")).click()
