@@ -49,7 +49,7 @@ class Validity(BaseModel):
     auroc: float  # one category against the rest, weighted by prevalence
     interval: tuple[float, float]  # 95 %, by bootstrap
     n: int
-    valid: bool  # better than chance on the validation set; only these are shown
+    valid: bool  # the interval, of validation and test nodules, lies above 0.5
 
 
 # Only the pair on margination is confirmed for the published model; the others are ours.

@@ -44,6 +44,7 @@ from inference.prompts import FEATURES, Prompts, Validity, default_prompts, phra
 from inference.settings import Settings, read_settings
 from inference.validity import weighted_auroc_with_interval
 
+SIZES_MM = (6.0, 8.0, 11.0, 15.0, 20.0)
 BACKBONE_FOLDER, FOLD_FILE = "backbone", "fold0.safetensors"
 
 logger = logging.getLogger("inference.train")
@@ -110,6 +111,7 @@ class Data:
         self.planes = torch.from_numpy(nodules.planes)
         self.categories = torch.from_numpy(nodules.categories)
         self.malignant = torch.from_numpy(nodules.malignant).long()
+        self.sizes = torch.from_numpy(np.digitize(nodules.diameter_mm, SIZES_MM))
         self._backbone = backbone
         self._augmentation = augmentation
 
@@ -200,11 +202,12 @@ def train_backbone(training: Training, data: Data, backbone: Backbone) -> None:
     """Train every weight of a CLIP that starts from nothing.
 
     A nodule's image feature is the mean over a few planes; linear classifiers beside the
-    contrastive loss, thrown away afterwards, tell it what to look for.
+    contrastive loss (diagnosis, features and size), thrown away afterwards, tell it what to
+    look for.
     """
     stage, clip = training.backbone, backbone.clip
     rng = np.random.default_rng([training.seed, 1])
-    counts = [2, *(len(FEATURES[feature]) for feature in LEARNED)]
+    counts = [2, len(SIZES_MM) + 1, *(len(FEATURES[feature]) for feature in LEARNED)]
     classifiers = nn.ModuleList([nn.Linear(backbone.features, count) for count in counts])
     clip.requires_grad_(requires_grad=True)
     clip.train()
@@ -222,14 +225,13 @@ def train_backbone(training: Training, data: Data, backbone: Backbone) -> None:
             image = functional.normalize(pooled, dim=1)
             text = functional.normalize(backbone.encode_texts(tokens), dim=1)
             temperature = scale.clamp(0, np.log(100)).exp()
-            targets = [data.malignant[rows], *data.categories[rows].T]
+            targets = [data.malignant[rows], data.sizes[rows], *data.categories[rows].T]
             loss = (
                 contrastive_loss(image, text, temperature, training.label_smoothing)
                 + sum(
                     functional.cross_entropy(classify(pooled * 10), target)
                     for classify, target in zip(classifiers, targets, strict=True)
                 )
-                / 2
                 + stage.prompt_loss
                 * prompt_loss(image, data.categories[rows], temperature, embed, rng)
             )
@@ -376,7 +378,7 @@ def write_card(
             auroc=round(value, 3),
             interval=(round(interval[0], 3), round(interval[1], 3)),
             n=len(test.nodules),
-            valid=chosen_by[1][0] > 0.5,
+            valid=min(chosen_by[1][0], interval[0]) > 0.5,
         )
     calibrated = np.array([calibration(p) for p in scores])
     backbone = network.backbone
