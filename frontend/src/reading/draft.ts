@@ -26,6 +26,7 @@ export class DraftSaver {
   #pending: Answers | null = null
   /** What was sent since the server last confirmed: an answer that got lost is not a conflict. */
   #sent: Answers[] = []
+  #left: Answers | null = null
   #timer: ReturnType<typeof setTimeout> | undefined
   #sending: Promise<void> | null = null
   #retry_ms = FIRST_RETRY_MS
@@ -59,6 +60,8 @@ export class DraftSaver {
   /** Send what is pending at once; the page is going away. */
   leave(): void {
     if (this.#pending === null || this.#stopped || this.#theirs !== null) return
+    if (this.#pending === this.#left) return // already on its way
+    this.#left = this.#pending
     const draft = { stage: this.stage, version: this.#version, answers: this.#pending }
     this.#sent.push(draft.answers)
     this.api.saveDraft(draft, true).then(

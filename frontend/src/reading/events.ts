@@ -11,6 +11,7 @@ export class EventQueue {
   #waiting: RoomEvent[] = []
   #timer: ReturnType<typeof setTimeout> | undefined
   #sending = false
+  #left = new Set<string>()
   #held = new Map<string, { at: number; timer?: ReturnType<typeof setTimeout> }>()
 
   constructor(
@@ -39,10 +40,12 @@ export class EventQueue {
 
   /** Send what is waiting while the page goes away. */
   leave(): void {
-    for (let i = 0; i < this.#waiting.length; i += MOST_AT_ONCE) {
+    const going = this.#waiting.filter(({ key }) => !this.#left.has(key))
+    for (let i = 0; i < going.length; i += MOST_AT_ONCE) {
       // Should the page stay, these are sent again; the server knows them by their keys.
-      this.api.sendEvents(this.#waiting.slice(i, i + MOST_AT_ONCE), true).catch(() => {})
+      this.api.sendEvents(going.slice(i, i + MOST_AT_ONCE), true).catch(() => {})
     }
+    for (const { key } of going) this.#left.add(key)
   }
 
   async #send(): Promise<void> {

@@ -201,6 +201,23 @@ test('what is on screen of the AI is written down', async () => {
   ])
 })
 
+test('leaving the page ends what was on screen, and sends it', async () => {
+  api = withDraft()
+  await api.lock(COMPLETE)
+  await enter()
+  await passTime(6_000)
+  api.events = []
+  await act(() => {
+    dispatchEvent(new Event('pagehide'))
+    dispatchEvent(new Event('pagehide'))
+  })
+  expect(api.events.map(({ kind, data }) => `${kind} ${data.artefact ?? ''}`)).toEqual([
+    'hidden ',
+    'ai_hidden score',
+    'ai_hidden semantic',
+  ])
+})
+
 test('keys drive the images, and the next nodule brings its questions along', async () => {
   await enter()
   await press('ArrowDown')

@@ -87,12 +87,6 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
       removeEventListener('focus', retry)
     }
   }, [])
-  useLeaving(
-    useCallback(() => {
-      saver.current?.leave()
-      events.leave()
-    }, [events]),
-  )
   const answer = (question: string, value: Value | null) =>
     dispatch({ type: 'answered', nodule: nodule?.id ?? null, question, value })
   const answers = state.stage === 'submitted' ? null : state.answers
@@ -162,6 +156,13 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
     viewer?.setSaliencyOpacity(overlay.opacity)
   }, [viewer, overlay, noduleAi])
   useExposure(events, nodule?.id ?? null, noduleAi ?? undefined, overlay.on && overlayDrawn)
+  // After the above, so that what it writes down on leaving is sent, too.
+  useLeaving(
+    useCallback(() => {
+      saver.current?.leave()
+      events.leave()
+    }, [events]),
+  )
 
   // Moving about in the form
 
@@ -376,7 +377,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
   )
 }
 
-/** Write down which AI artefacts come on screen and which leave it. */
+/** Write down which AI artefacts come on screen and which leave it, with the page or without. */
 function useExposure(
   events: EventQueue,
   nodule: number | null,
@@ -384,23 +385,40 @@ function useExposure(
   overlayDrawn: boolean,
 ): void {
   const [pageVisible, setPageVisible] = useState(!document.hidden)
-  useEffect(() => {
-    const onChange = () => {
-      events.add(document.hidden ? 'hidden' : 'visible')
-      setPageVisible(!document.hidden)
-    }
-    document.addEventListener('visibilitychange', onChange)
-    return () => document.removeEventListener('visibilitychange', onChange)
-  }, [events])
-
   const before = useRef<Shown[]>([])
+  const record = useCallback(
+    (now: Shown[]) => {
+      const { shown, hidden } = exposureChanges(before.current, now)
+      before.current = now
+      for (const item of hidden) events.add('ai_hidden', { ...item })
+      for (const item of shown) events.add('ai_shown', { ...item })
+    },
+    [events],
+  )
+  useEffect(
+    () => record(artefactsOnScreen(nodule, ai, { overlayDrawn, pageVisible })),
+    [record, nodule, ai, overlayDrawn, pageVisible],
+  )
   useEffect(() => {
-    const now = artefactsOnScreen(nodule, ai, { overlayDrawn, pageVisible })
-    const { shown, hidden } = exposureChanges(before.current, now)
-    before.current = now
-    for (const item of hidden) events.add('ai_hidden', { ...item })
-    for (const item of shown) events.add('ai_shown', { ...item })
-  }, [events, nodule, ai, overlayDrawn, pageVisible])
+    let visible = !document.hidden
+    const turn = (now: boolean) => {
+      if (now === visible) return
+      visible = now
+      events.add(now ? 'visible' : 'hidden')
+      if (!now) record([]) // at once: a page that goes away renders no more
+      setPageVisible(now)
+    }
+    const onChange = () => turn(!document.hidden)
+    const onHide = () => turn(false)
+    document.addEventListener('visibilitychange', onChange)
+    addEventListener('pagehide', onHide)
+    addEventListener('pageshow', onChange)
+    return () => {
+      document.removeEventListener('visibilitychange', onChange)
+      removeEventListener('pagehide', onHide)
+      removeEventListener('pageshow', onChange)
+    }
+  }, [events, record])
 }
 
 /** Calls `leave` when the page is hidden or goes away. */
