@@ -573,7 +573,7 @@ class CornerstoneViewer implements Viewer {
     pane.markers.draw(view, this.#markersShown ? this.#nodules : [], this.#selected, lines)
     this.#coverMissing(plane, view)
     const before = pane.saliency.drawn
-    const hidden = this.#layout === 'axial' && plane !== 'axial'
+    const hidden = !place.loaded || (this.#layout === 'axial' && plane !== 'axial')
     pane.saliency.draw(view, hidden ? null : this.#saliency, this.#saliencyOpacity)
     if (pane.saliency.drawn !== before) {
       const planes = PLANES.filter(other => this.#panes[other].saliency.drawn !== null)
