@@ -10,8 +10,10 @@ from pathlib import Path
 
 import psycopg
 from django.db import connection
+from kombu import pools
 
 import broker
+from reader_study.celery import app as site
 
 LIMIT_S = 120.0
 
@@ -49,6 +51,8 @@ class Workers:
             "DICOMWEB_URL": f"{site_url}/dicomweb",
             "DEVICE": "cpu",
         }
+        # The site in this process puts its messages there as well.
+        site.conf.update(broker.celery_settings(self.environment))
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         with psycopg.connect(broker.libpq_dsn(self.environment["DATABASE_URL"])) as database:
             broker.install_queues(database)
@@ -101,3 +105,6 @@ class Workers:
         """End all of them."""
         for name in list(self._running):
             self.kill(name)
+        # The queues' connections would keep the test's database from being dropped.
+        pools.reset()
+        site._after_fork()  # forgets its pool, which cannot be opened again

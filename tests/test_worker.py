@@ -15,7 +15,7 @@ from tests.stack import Workers, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-RECEIVED = "Task inference.predict["
+RECEIVED = "] received"
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def workers(live_server, tmp_path) -> Iterator[Workers]:
 def study(tmp_path) -> Study:
     """A study of one generated case."""
     folder = tmp_path / "ct"
-    (case,) = phantom.demo_cases(1)
+    (case,) = phantom.demo_cases(1, rows=192)
     phantom.write_case(case, folder)
     phantom.write_nodules_csv([case], folder / "nodules.csv")
-    study = a_study()
+    study = a_study(is_open=False)
     import_cases(study=study, folder=folder, nodules=folder / "nodules.csv", now=timezone.now())
     return study
 
