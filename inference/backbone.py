@@ -1,7 +1,7 @@
 """A CLIP model behind one small interface; the only importer of open_clip."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,8 @@ class Backbone(nn.Module):
         self.tokenizer = tokenizer
         visual: Any = clip.visual
         self.image_size = int(visual.image_size[0])
-        self.mean = tuple(float(value) for value in visual.preprocess_cfg["mean"])
-        self.std = tuple(float(value) for value in visual.preprocess_cfg["std"])
+        self.mean = _three(visual.preprocess_cfg["mean"])
+        self.std = _three(visual.preprocess_cfg["std"])
         with torch.no_grad():
             self.features = int(self.encode_texts(self.tokenize(["nodule"])).shape[1])
 
@@ -150,6 +150,11 @@ class Backbone(nn.Module):
         finally:
             attention.fused = True
             hook.remove()
+
+
+def _three(values: Iterable[float]) -> tuple[float, float, float]:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
 
 
 class Tokenizer:

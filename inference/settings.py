@@ -15,11 +15,13 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dicomweb_url: str | None = Field(None, description="Root of the site's DICOMweb service.")
-    service_token: str | None = Field(None, description="Sent as a bearer token.")
-    models_dir: Path = Field(BUILT_IN_MODELS, description="One folder a model.")
+    dicomweb_url: str | None = Field(
+        default=None, description="Root of the site's DICOMweb service."
+    )
+    service_token: str | None = Field(default=None, description="Sent as a bearer token.")
+    models_dir: Path = Field(default=BUILT_IN_MODELS, description="One folder a model.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = Field(max(1, (os.cpu_count() or 1) - 1), ge=1)
+    threads: int = Field(default=max(1, (os.cpu_count() or 1) - 1), ge=1)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

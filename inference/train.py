@@ -58,7 +58,7 @@ class Stage(BaseModel):
     batch: int
     learning_rate: float
     weight_decay: float = 0.1
-    views: int = Field(9, description="Planes of each nodule seen in a step.")
+    views: int = Field(default=9, description="Planes of each nodule seen in a step.")
     # Weight of naming the categories by prompts directly; 0 is the published loss.
     prompt_loss: float = 0.0
     patience: int = 5

@@ -32,7 +32,7 @@ def test_a_training_ends_in_a_model_folder_that_predicts(
         config[stage] |= {"epochs": 1, "nodules_per_epoch": 8, "batch": 4}
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "train.yaml").write_text(yaml.safe_dump(config))
-    train(tmp_path / "small" / "train.yaml", Settings(threads=1))  # type: ignore[call-arg]
+    train(tmp_path / "small" / "train.yaml", Settings(threads=1))
 
     model = load_model("small", tmp_path, torch.device("cpu"))
     assert model.card.performance["n"] == 24
