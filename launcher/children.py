@@ -36,10 +36,11 @@ class Child:
         log: Path,
         environment: Mapping[str, str],
         before_restart: Callable[[], None] = lambda: None,
+        when_orphaned: str = "TERM",
     ) -> None:
         self.name = name
         self.log = log
-        self._command = [*ends_with_its_parent("TERM"), *command]
+        self._command = [*ends_with_its_parent(when_orphaned), *command]
         self._environment = dict(environment)
         self._before_restart = before_restart
         self._process: subprocess.Popen[bytes] | None = None

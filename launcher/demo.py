@@ -254,6 +254,8 @@ class Demo:
                 *("celery", "--workdir", str(self.checkout), "-A", "inference.tasks"),
                 *("worker", "-Q", broker.INFERENCE_QUEUE, "-n", "inference@%h", *worker),
                 before_restart=lambda: self._hand_out_again(broker.INFERENCE_QUEUE),
+                # Asked to stop while its database goes away too, it may wait for ever.
+                when_orphaned="KILL",
             ),
         ]
 
