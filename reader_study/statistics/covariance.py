@@ -1,0 +1,244 @@
+"""Covariance over cases of the figures of merit of all cells: jackknife, DeLong, unbiased.
+
+A cell is one reader in one modality. Every function returns shape (n_cells, n_cells), with
+NaN where a covariance cannot be estimated.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reader_study.statistics.auc import Bools, Floats, Kernel, kernel
+
+CHUNK_BYTES = 1 << 26  # of kernel values in memory at once
+
+
+def jackknife_aucs(k: Kernel, clusters: NDArray[np.intp] | None = None) -> Floats:
+    """Estimate each AUC without one case (or one cluster of cases) after the other.
+
+    Parameters
+    ----------
+    k : Kernel
+    clusters : array of int, shape (n_cases,), optional
+        Cases with one number are left out together, such as the nodules of a patient.
+
+    Returns
+    -------
+    array, shape (n_cells, n_cases or n_clusters)
+        A cell that read nothing of what is left out keeps its AUC. NaN where no malignant
+        or no benign case would be left.
+    """
+    gone_benign = (k.read & ~k.malignant).astype(np.float64)
+    gone_malignant = (k.read & k.malignant).astype(np.float64)
+    gone_sums = k.sums.copy()
+    if clusters is not None:
+        gone_benign, gone_malignant = (
+            sums_over(clusters, gone) for gone in (gone_benign, gone_malignant)
+        )
+        # A pair within the cluster stands in the sums of both of its cases.
+        gone_sums = sums_over(clusters, gone_sums) - within_clusters(k, clusters)
+    left = (k.n_benign[:, None] - gone_benign) * (k.n_malignant[:, None] - gone_malignant)
+    sums = k.totals[:, None] - gone_sums
+    return np.divide(sums, left, out=np.full(left.shape, np.nan), where=left > 0)
+
+
+def sums_over(clusters: NDArray[np.intp], of_cases: Floats) -> Floats:
+    """Add the columns of each cluster: (n_rows, n_cases) -> (n_rows, n_clusters)."""
+    order = np.argsort(clusters, kind="stable")
+    starts = np.flatnonzero(np.diff(clusters[order], prepend=-1))
+    return np.asarray(np.add.reduceat(of_cases[:, order], starts, axis=1), dtype=np.float64)
+
+
+def within_clusters(k: Kernel, clusters: NDArray[np.intp]) -> Floats:
+    """Sum the kernel over the pairs within each cluster, shape (n_cells, n_clusters)."""
+    # Ranks among the cases of one cluster are all that is needed: the same sums again.
+    totals = np.zeros((len(k.sums), int(clusters.max()) + 1))
+    order = np.argsort(clusters, kind="stable")
+    starts = np.flatnonzero(np.diff(clusters[order], prepend=-1))
+    for cases in np.split(order, starts[1:]):
+        truth = k.malignant[cases]
+        if truth.all() or not truth.any():
+            continue
+        totals[:, clusters[cases[0]]] = kernel(k.ratings[:, cases], truth).totals
+    return totals
+
+
+def jackknife(without: Floats) -> Floats:
+    """Estimate the covariance from estimates that each leave one case out.
+
+    V = (K-1)/K sum_k (theta(-k) - mean)(theta(-k) - mean)', K the number of what was left
+    out in turn, readings that are missing included.
+
+    Parameters
+    ----------
+    without : array, shape (n_cells, K)
+        Estimates without the first, the second, ... case.
+
+    References
+    ----------
+    Efron B, Tibshirani RJ. An introduction to the bootstrap. Chapman & Hall 1993, ch. 11.
+    """
+    n = without.shape[1]
+    deviation = without - without.mean(axis=1, keepdims=True)
+    return np.asarray((n - 1) / n * (deviation @ deviation.T), dtype=np.float64)
+
+
+def delong(k: Kernel, clusters: NDArray[np.intp] | None = None) -> Floats:
+    """Estimate the covariance from the placement values of the cases.
+
+    V = cov(V10)/n1 + cov(V01)/n0. With clusters, sums of placements over the cases of a
+    cluster vary together: V = S10/n1 + S01/n0 + (S11 + S11')/(n1 n0).
+
+    Raises
+    ------
+    ValueError
+        If a reading is missing: the method needs every reader to read every case.
+
+    References
+    ----------
+    DeLong ER, DeLong DM, Clarke-Pearson DL. Biometrics 1988;44:837-845.
+    Obuchowski NA. Nonparametric analysis of clustered ROC curve data. Biometrics
+    1997;53:567-578.
+    """
+    if not k.read.all():
+        raise ValueError("DeLong covariances need every reader to read every case")
+    n_malignant, n_benign = int(k.malignant.sum()), int((~k.malignant).sum())
+    n_cells = len(k.sums)
+    if min(n_malignant, n_benign) < 2:
+        return np.full((n_cells, n_cells), np.nan)
+    of_malignant = k.sums[:, k.malignant] / n_benign - k.auc[:, None]
+    of_benign = k.sums[:, ~k.malignant] / n_malignant - k.auc[:, None]
+    if clusters is None:
+        return np.asarray(
+            of_malignant @ of_malignant.T / (n_malignant - 1) / n_malignant
+            + of_benign @ of_benign.T / (n_benign - 1) / n_benign,
+            dtype=np.float64,
+        )
+    placements = np.zeros((2, *k.sums.shape))
+    placements[0][:, k.malignant] = of_malignant
+    placements[1][:, ~k.malignant] = of_benign
+    s10, s01 = (sums_over(clusters, values) for values in placements)
+    n_clusters = s10.shape[1]
+    n_with_malignant = len(np.unique(clusters[k.malignant]))
+    n_with_benign = len(np.unique(clusters[~k.malignant]))
+    if min(n_with_malignant, n_with_benign) < 2:
+        return np.full((n_cells, n_cells), np.nan)
+    both = s10 @ s01.T * (n_clusters / (n_clusters - 1)) / (n_malignant * n_benign)
+    return np.asarray(
+        s10 @ s10.T * (n_with_malignant / (n_with_malignant - 1)) / n_malignant**2
+        + s01 @ s01.T * (n_with_benign / (n_with_benign - 1)) / n_benign**2
+        + both
+        + both.T,
+        dtype=np.float64,
+    )
+
+
+class Moments(NamedTuple):
+    """Sums of products of two cells' kernels over pairs of pairs of cases.
+
+    `products[m]` and `pairs[m]` have shape (n_cells, n_cells) and belong to: 0 the same
+    malignant and the same benign case, 1 the same malignant case, 2 the same benign case,
+    3 any cases. `pairs` is the same for kernels that are 1 wherever the cell read.
+    """
+
+    products: Floats  # (4, n_cells, n_cells)
+    pairs: Floats  # (4, n_cells, n_cells)
+
+    def unbiased(self) -> "Moments":
+        """Return sums over pairs of pairs in which what may differ does differ."""
+        return Moments(without_equals(self.products), without_equals(self.pairs))
+
+
+def without_equals(sums: Floats) -> Floats:
+    """Take from each sum the terms in which cases that may differ are the same."""
+    n1, n2, n3, n4 = sums
+    return np.stack([n1, n2 - n1, n3 - n1, n4 - n3 - n2 + n1])
+
+
+def moments(ratings: ArrayLike, malignant: ArrayLike) -> Moments:
+    """Sum the products of the kernels of every two cells.
+
+    The first sum needs every pair of cases and is a matrix product, done in slices that fit
+    in `CHUNK_BYTES`; the others follow from the sums per case. Kernels are multiples of 1/2
+    and slices hold fewer than 2**22 pairs, so that single precision is exact.
+
+    Parameters are those of `auc.kernel`.
+
+    References
+    ----------
+    Gallas BD. One-shot estimate of MRMC variance: AUC. Acad Radiol 2006;13:353-362.
+    """
+    k = kernel(ratings, malignant)
+    benign_sums, malignant_sums = k.sums[:, ~k.malignant], k.sums[:, k.malignant]
+    common_malignant = common(k.read[:, k.malignant])
+    common_benign = common(k.read[:, ~k.malignant])
+    every_benign = np.outer(k.n_benign, k.n_benign)
+    every_malignant = np.outer(k.n_malignant, k.n_malignant)
+    return Moments(
+        products=np.stack(
+            [
+                gram(k),
+                malignant_sums @ malignant_sums.T,
+                benign_sums @ benign_sums.T,
+                np.outer(k.totals, k.totals),
+            ]
+        ),
+        pairs=np.stack(
+            [
+                common_benign * common_malignant,
+                every_benign * common_malignant,
+                common_benign * every_malignant,
+                every_benign * every_malignant,
+            ]
+        ),
+    )
+
+
+def common(read: Bools) -> Floats:
+    """Count the cases that every two cells both read, shape (n_cells, n_cells)."""
+    n = read.astype(np.float64)
+    return np.asarray(n @ n.T, dtype=np.float64)
+
+
+def gram(k: Kernel) -> Floats:
+    """Sum psi_g psi_h over all pairs of cases, for every two cells g and h."""
+    n_cells = len(k.ratings)
+    # Signs in place of values: comparisons with NaN are false, so a missing reading counts 0.
+    malignant = k.ratings[:, k.malignant].astype(np.float64)
+    benign = k.ratings[:, ~k.malignant].astype(np.float64)
+    rows = max(1, min(CHUNK_BYTES // 4 // n_cells, 1 << 22) // max(1, malignant.shape[1]))
+    total = np.zeros((n_cells, n_cells))
+    for start in range(0, benign.shape[1], rows):
+        below = benign[:, start : start + rows, None]
+        win = (malignant[:, None, :] > below).astype(np.float32)
+        win += malignant[:, None, :] >= below
+        flat = win.reshape(n_cells, -1)
+        total += flat @ flat.T
+    return total / 4
+
+
+def unbiased(m: Moments) -> Floats:
+    """Estimate the covariance without bias, from the moments of every two cells.
+
+    cov(A_g, A_h) = A_g A_h - U4, where U4 averages psi_g psi_h over pairs of pairs that
+    have no case in common.
+
+    References
+    ----------
+    Gallas BD, Pennello GA, Myers KJ. Multireader multicase variance analysis for binary
+    data. J Opt Soc Am A 2007;24:B70-B80.
+    """
+    u = m.unbiased()
+    pairs = m.pairs[3]
+    estimable = (u.pairs[3] > 0) & (pairs > 0)
+    blank = np.full(pairs.shape, np.nan)
+    product = np.divide(m.products[3], pairs, out=blank.copy(), where=estimable)
+    apart = np.divide(u.products[3], u.pairs[3], out=blank.copy(), where=estimable)
+    covariance = product - apart
+    # Two cells without a common case are independent, exactly.
+    nothing_common = estimable & (m.pairs[1] == 0) & (m.pairs[2] == 0)
+    covariance[nothing_common] = 0.0
+    covariance[np.abs(covariance) < 1e-15] = 0.0  # rounding of two products near 1
+    return covariance
+
