@@ -1,5 +1,6 @@
 """A real browser on the live site."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from django.core.management import call_command
 from django.utils import timezone
 from playwright.sync_api import Page
 
+import phantom
 from launcher.chromium import MISSING, find_chromium
+from reader_study.actions.cases import import_cases
 from reader_study.actions.prediction import request_predictions
 from reader_study.actions.study import add_member, allocate_readings, create_study
-from reader_study.models import Role, Study
+from reader_study.models import Nodule, Prediction, Role, Study
 from tests.factories import PASSWORD, a_protocol, a_user
-from tests.stack import Workers
+from tests.stack import Workers, wait_until
 
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "images"
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -78,23 +81,57 @@ def workers(live_server: Any, tmp_path: Path) -> Iterator[Workers]:
     started.stop()
 
 
-@pytest.fixture
-def lidc_study(lidc: Path, workers: Workers) -> Study:
-    """The complete series LIDC-IDRI-0063, being predicted, for one reader and a coordinator."""
-    study = create_study(
-        slug="lidc", document=a_protocol(title="LIDC-IDRI-0063"), now=timezone.now()
-    )
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots for the documents go: into them with PICTURES=1, else aside."""
+    if os.environ.get("PICTURES") != "1":
+        return tmp_path_factory.mktemp("pictures")
+    DOCUMENTED.mkdir(exist_ok=True)
+    return DOCUMENTED
+
+
+def a_study_with_members(title: str) -> Study:
+    """A study without cases, with a reader and a coordinator."""
+    study = create_study(slug="study", document=a_protocol(title=title), now=timezone.now())
     for name, role, pseudonym in (
         ("reader", Role.READER, "R01"),
         ("coordinator", Role.COORDINATOR, "Desk"),
     ):
         user = a_user(username=name, password=PASSWORD)
         add_member(study=study, user=user, role=role, pseudonym=pseudonym)
-    call_command("import_lidc", str(folder_of(lidc, "0063")), study="lidc")
+    return study
+
+
+def predict_all(study: Study, workers: Workers) -> None:
+    """Deal the cases out and have them predicted; the study then opens by itself."""
     allocate_readings(study=study, now=timezone.now())
     workers.start_site()
     workers.start_inference()
     request_predictions(study=study, now=timezone.now())
+    nodules = Nodule.objects.of_study(study).count()
+    wait_until(lambda: Prediction.objects.count() == nodules, "all nodules are predicted", 240)
+    wait_until(lambda: Study.objects.get(pk=study.pk).opened_at, "the study is open")
+
+
+@pytest.fixture
+def lidc_study(lidc: Path, workers: Workers) -> Study:
+    """The complete series LIDC-IDRI-0063, predicted, for one reader and a coordinator."""
+    study = a_study_with_members("LIDC-IDRI-0063")
+    call_command("import_lidc", str(folder_of(lidc, "0063")), study=study.slug)
+    predict_all(study, workers)
+    return study
+
+
+@pytest.fixture
+def generated_study(workers: Workers, tmp_path: Path) -> Study:
+    """A generated case, predicted, for one reader and a coordinator."""
+    study = a_study_with_members("Lung nodules with and without AI")
+    folder = tmp_path / "ct"
+    case = phantom.demo_cases()[8]
+    phantom.write_case(case, folder)
+    phantom.write_nodules_csv([case], folder / "nodules.csv")
+    import_cases(study=study, folder=folder, nodules=folder / "nodules.csv", now=timezone.now())
+    predict_all(study, workers)
     return study
 
 

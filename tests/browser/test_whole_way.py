@@ -6,58 +6,17 @@ import json
 import re
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from reader_study.models import Answer, Event, Nodule, Prediction, Reading, Study
-from tests.browser.conftest import IMAGES
+from tests.browser.room import answer, fill_in, pane, rate, wait_until_loaded
 from tests.stack import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 SLICE_MM = 2.5
-
-
-def pane(page: Page, plane: str = "axial") -> dict[str, Any]:
-    """What the viewer shows in one plane."""
-    state: dict[str, Any] = page.evaluate("window.__reread.viewer")
-    return state["panes"][plane]
-
-
-def wait_until_loaded(page: Page, slices: int) -> None:
-    """Wait until the viewer has the whole series."""
-    loaded = "window.__reread?.viewer?.loaded"
-    wait_until(lambda: page.evaluate(loaded) == slices, "the whole series is loaded", 90)
-
-
-def answer(page: Page, question: str, value: str) -> None:
-    """Click an answer of a choice."""
-    page.locator(f"[data-question={question}] [data-value={value}]").click()
-
-
-def rate(page: Page, malignancy: int) -> None:
-    """Type a rating from 0 to 100."""
-    field = page.locator("[data-question=malignancy] input[data-entry]")
-    field.fill(str(malignancy))
-    field.press("Enter")
-
-
-def fill_in(page: Page, malignancy: int) -> None:
-    """Answer every question about the nodule that is open."""
-    for question, value in {
-        "margin_conspicuity": "well_marginated",
-        "margin": "lobulated",
-        "shape": "ovoid",
-        "consistency": "solid",
-        "pleural_attachment": "absent",
-        "pleural_retraction": "absent",
-        "further_features": "none",
-        "confidence": "moderate",
-    }.items():
-        answer(page, question, value)
-    rate(page, malignancy)
 
 
 def test_a_case_of_lidc_is_read_without_and_with_ai_and_exported(
@@ -68,15 +27,12 @@ def test_a_case_of_lidc_is_read_without_and_with_ai_and_exported(
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
 
-    # The study opens by itself once the AI has spoken of every nodule.
-    wait_until(lambda: Prediction.objects.count() == 4, "all nodules are predicted", 240)
-    wait_until(lambda: Study.objects.get().opened_at, "the study is open")
     secret = [str(p.probability) for p in Prediction.objects.all()]
 
     # Worklist.
     log_in("reader")
     expect(page.get_by_role("heading", name="LIDC-IDRI-0063")).to_be_visible()
-    page.screenshot(path=IMAGES / "worklist.png")
+    page.screenshot(path=tmp_path / "worklist.png")
     bodies: list[str] = []
     page.on(
         "response",
@@ -124,7 +80,7 @@ def test_a_case_of_lidc_is_read_without_and_with_ai_and_exported(
     page.reload()
     expect(page.locator("[data-question=malignancy] input[data-entry]")).to_have_value("42")
     wait_until_loaded(page, 133)
-    page.screenshot(path=IMAGES / "reading-room-unaided.png")
+    page.screenshot(path=tmp_path / "unaided.png")
     for number, malignancy in ((2, 20), (3, 80), (4, 55)):
         page.get_by_role("tab", name=re.compile(f"Nodule {number}")).click()
         fill_in(page, malignancy)
@@ -147,8 +103,8 @@ def test_a_case_of_lidc_is_read_without_and_with_ai_and_exported(
         shown.model_version.card["notice"]
     )
     wait_until(lambda: pane(page)["saliency"], "the relevance map is drawn", 10)
-    expect(page.locator("[data-question=margin] .predicted")).to_be_visible()
-    page.screenshot(path=IMAGES / "reading-room-aided.png")
+    expect(page.locator("[data-question=consistency] .predicted")).to_be_visible()
+    page.screenshot(path=tmp_path / "aided.png")
     page.keyboard.press("o")
     wait_until(lambda: not pane(page)["saliency"], "the relevance map is hidden", 10)
 
@@ -168,7 +124,7 @@ def test_a_case_of_lidc_is_read_without_and_with_ai_and_exported(
     # The coordinator exports.
     log_in("coordinator")
     expect(page.get_by_role("heading", name="LIDC-IDRI-0063")).to_be_visible()
-    page.screenshot(path=IMAGES / "study.png", full_page=True)
+    page.screenshot(path=tmp_path / "study.png", full_page=True)
     with page.expect_download() as download:
         page.get_by_role("link", name="Export readings").click()
     download.value.save_as(tmp_path / "export.zip")

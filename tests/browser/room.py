@@ -1,0 +1,47 @@
+"""The reading room, in the terms of whoever reads in it."""
+
+from typing import Any
+
+from playwright.sync_api import Page
+
+from tests.stack import wait_until
+
+
+def pane(page: Page, plane: str = "axial") -> dict[str, Any]:
+    """What the viewer shows in one plane."""
+    state: dict[str, Any] = page.evaluate("window.__reread.viewer")
+    return state["panes"][plane]
+
+
+def wait_until_loaded(page: Page, slices: int) -> None:
+    """Wait until the viewer has the whole series."""
+    loaded = "window.__reread?.viewer?.loaded"
+    wait_until(lambda: page.evaluate(loaded) == slices, "the whole series is loaded", 90)
+
+
+def answer(page: Page, question: str, value: str) -> None:
+    """Click an answer of a choice."""
+    page.locator(f"[data-question={question}] [data-value={value}]").click()
+
+
+def rate(page: Page, malignancy: int) -> None:
+    """Type a rating from 0 to 100."""
+    field = page.locator("[data-question=malignancy] input[data-entry]")
+    field.fill(str(malignancy))
+    field.press("Enter")
+
+
+def fill_in(page: Page, malignancy: int) -> None:
+    """Answer every question about the nodule that is open."""
+    for question, value in {
+        "margin_conspicuity": "well_marginated",
+        "margin": "lobulated",
+        "shape": "ovoid",
+        "consistency": "solid",
+        "pleural_attachment": "absent",
+        "pleural_retraction": "absent",
+        "further_features": "none",
+        "confidence": "moderate",
+    }.items():
+        answer(page, question, value)
+    rate(page, malignancy)
