@@ -123,7 +123,7 @@ def celery_settings(environment: Mapping[str, str]) -> dict[str, Any]:
     """
     database = queue_database(environment)
     if database is not None:
-        url = "pgmq://"
+        url = "pgmq://postgresql"  # a name for the logs: conn_string says where it is
         transport: dict[str, Any] = {
             "conn_string": pgmq_dsn(database),
             "init_extension": False,

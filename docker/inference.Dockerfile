@@ -18,7 +18,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY --from=packages /opt/venv /opt/venv
-COPY broker.py ./
+COPY broker ./broker
 COPY inference ./inference
 USER 10001
 # Workers take no commands over the broker, so this asks what a worker lives on: its broker.

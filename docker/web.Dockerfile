@@ -23,7 +23,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     VAR_DIR=/data
 WORKDIR /app
 COPY --from=packages /opt/venv /opt/venv
-COPY broker.py manage.py ./
+COPY manage.py ./
+COPY broker ./broker
 COPY phantom ./phantom
 COPY reader_study ./reader_study
 COPY --from=frontend /build/dist ./frontend/dist

@@ -78,7 +78,7 @@ def test_the_broker_url_says_which_database_holds_the_queues(
 
     assert broker.queue_database(environment) == database
     settings = broker.celery_settings(environment)
-    assert settings["broker_url"] == ("pgmq://" if database else broker_url)
+    assert settings["broker_url"] == ("pgmq://postgresql" if database else broker_url)
     assert ("conn_string" in settings["broker_transport_options"]) == (database is not None)
 
 

@@ -154,13 +154,15 @@ def test_every_variable_of_the_site_is_read_and_every_required_one_given(service
     settings = (CHECKOUT / "reader_study" / "settings.py").read_text()
     required = set(re.findall(r'_required\(\s*"([A-Z_]+)"', settings))
 
-    assert given <= names_read("reader_study/settings.py", "broker.py")
+    assert given <= names_read("reader_study/settings.py", "broker/__init__.py")
     assert required
     assert required <= given
 
 
 def test_every_variable_of_the_worker_is_read() -> None:
-    read = {name.upper() for name in InferenceSettings.model_fields} | names_read("broker.py")
+    read = {name.upper() for name in InferenceSettings.model_fields} | names_read(
+        "broker/__init__.py"
+    )
     given = SERVICES["inference"]["environment"].keys()
 
     assert given <= read
