@@ -449,6 +449,7 @@ def train(file: Path, settings: Settings) -> None:
 
 def main() -> int:
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # open_clip makes the root logger talk
     logger.addHandler(logging.StreamHandler(sys.stdout))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", type=Path, help="the configuration; its folder becomes the model")
