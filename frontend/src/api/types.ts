@@ -18,6 +18,8 @@ export interface Answers {
 export interface Option {
   value: string
   label: string
+  /** Goes with no other option of a multiple choice. */
+  exclusive?: boolean
   key?: string | null
 }
 

@@ -75,7 +75,11 @@ test('the AI agrees when its most probable category is the reader’s', () => {
 })
 
 test('where several features may be present, each is compared', () => {
-  const options = ['none', 'necrosis', 'cavitation'].map(value => ({ value, label: value }))
+  const options = ['none', 'necrosis', 'cavitation'].map(value => ({
+    value,
+    label: value,
+    exclusive: value === 'none',
+  }))
   const features = aQuestion({ name: 'features', kind: 'multiple_choice', options })
   const predicted = predictedFor(features, {
     cavitation: { present: 0.7, absent: 0.3 },

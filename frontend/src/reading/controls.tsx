@@ -62,19 +62,21 @@ function SingleChoice({ question, value, predicted, onAnswer, onDone, ...rest }:
   )
 }
 
-/** Several of the options; the option "none" stands alone. */
+/** Several of the options; an exclusive one stands alone. */
 function MultipleChoice({ question, value, predicted, onAnswer, onDone, ...rest }: ControlProps) {
   const chosen = value && 'value' in value && Array.isArray(value.value) ? value.value : []
   const choices = choicesOf(question, value, option => ({
     on: chosen.includes(option),
     probability: predicted?.[option],
   }))
+  const standsAlone = (id: string) =>
+    question.options.some(({ value, exclusive }) => value === id && exclusive)
   const toggle = (id: string) => {
     if (id === CANNOT_ASSESS) {
       const on = value !== undefined && 'cannot_assess' in value
       return onAnswer(on ? null : { cannot_assess: true })
     }
-    const others = chosen.filter(other => other !== id && (other === NONE) === (id === NONE))
+    const others = chosen.filter(other => other !== id && !standsAlone(other) && !standsAlone(id))
     const now = chosen.includes(id) ? others : [...others, id]
     // in the order of the questionnaire, so that equal answers are stored alike
     const values = question.options.map(option => option.value).filter(v => now.includes(v))
@@ -87,14 +89,13 @@ function MultipleChoice({ question, value, predicted, onAnswer, onDone, ...rest 
       onChoose={toggle}
       onKey={id => {
         toggle(id)
-        if (id === NONE || id === CANNOT_ASSESS) onDone()
+        if (standsAlone(id) || id === CANNOT_ASSESS) onDone()
       }}
     />
   )
 }
 
 const CANNOT_ASSESS = 'cannot_assess'
-const NONE = 'none'
 
 function choicesOf(
   question: Question,

@@ -106,7 +106,11 @@ test('a digit chooses and goes to the next question; arrows change nothing', asy
 })
 
 test('"none of these" and the features exclude each other', async () => {
-  const options = ['none', 'necrosis', 'cavitation'].map(value => ({ value, label: value }))
+  const options = ['none', 'necrosis', 'cavitation'].map(value => ({
+    value,
+    label: value,
+    exclusive: value === 'none',
+  }))
   api.stored.questionnaire.nodule.push({
     ...MALIGNANCY,
     name: 'features',
