@@ -121,8 +121,13 @@ def celery_settings(environment: Mapping[str, str]) -> dict[str, Any]:
         KeyError: the queues belong in PostgreSQL and `DATABASE_URL` is missing.
         ValueError: the address cannot be read.
     """
+    from kombu.transport import TRANSPORT_ALIASES
+
     database = queue_database(environment)
     if database is not None:
+        # Celery's command line takes BROKER_URL itself, and reads the scheme with this list.
+        for scheme in POSTGRES_SCHEMES:
+            TRANSPORT_ALIASES.setdefault(scheme, TRANSPORT_ALIASES["pgmq"])
         url = "pgmq://postgresql"  # a name for the logs: conn_string says where it is
         transport: dict[str, Any] = {
             "conn_string": pgmq_dsn(database),

@@ -8,6 +8,8 @@ import dj_database_url
 import pgmq
 import psycopg
 import pytest
+from kombu.transport import resolve_transport
+from kombu.transport.pgmq import Transport as PgmqTransport
 from psycopg.conninfo import conninfo_to_dict
 
 import broker
@@ -80,6 +82,15 @@ def test_the_broker_url_says_which_database_holds_the_queues(
     settings = broker.celery_settings(environment)
     assert settings["broker_url"] == ("pgmq://postgresql" if database else broker_url)
     assert ("conn_string" in settings["broker_transport_options"]) == (database is not None)
+
+
+@pytest.mark.parametrize("scheme", ["pgmq", "postgres", "postgresql"])
+def test_celerys_command_line_understands_every_way_to_name_postgresql(scheme: str) -> None:
+    url = f"{scheme}://site:secret@db/reread"
+    broker.celery_settings({"BROKER_URL": url})
+
+    transport: object = resolve_transport(scheme)
+    assert transport is PgmqTransport
 
 
 def test_a_message_stays_taken_for_longer_than_any_task_may_run() -> None:
