@@ -26,8 +26,14 @@ class Kernel(NamedTuple):
     @property
     def auc(self) -> Floats:
         """The AUC of each cell, shape (n_cells,); NaN where a truth was not read."""
-        pairs = self.n_malignant * self.n_benign
-        return np.divide(self.totals, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+        return ratio(self.totals, self.n_malignant * self.n_benign)
+
+
+def ratio(above: Floats, below: Floats) -> Floats:
+    """Divide, with NaN where the divisor is not above 0."""
+    shape = np.broadcast_shapes(above.shape, below.shape)
+    found: Floats = np.divide(above, below, out=np.full(shape, np.nan), where=below > 0)
+    return found
 
 
 def checked(ratings: ArrayLike, malignant: ArrayLike) -> tuple[Floats, Bools]:
@@ -81,10 +87,14 @@ def kernel(ratings: ArrayLike, malignant: ArrayLike) -> Kernel:
             np.searchsorted(sorted_benign, values[of_malignant], "left")
             + np.searchsorted(sorted_benign, values[of_malignant], "right")
         ) / 2
-        sums[cell, of_benign] = len(sorted_malignant) - (
-            np.searchsorted(sorted_malignant, values[of_benign], "left")
-            + np.searchsorted(sorted_malignant, values[of_benign], "right")
-        ) / 2
+        sums[cell, of_benign] = (
+            len(sorted_malignant)
+            - (
+                np.searchsorted(sorted_malignant, values[of_benign], "left")
+                + np.searchsorted(sorted_malignant, values[of_benign], "right")
+            )
+            / 2
+        )
     return Kernel(
         ratings=x,
         sums=sums,

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reader_study.statistics.auc import Floats, checked
-from reader_study.statistics.covariance import jackknife, sums_over
+from reader_study.statistics.auc import Floats, checked, ratio
+from reader_study.statistics.covariance import difference_of_ratios, jackknife, sums_over
 
 SENSITIVITY, SPECIFICITY = "sensitivity", "specificity"
 
@@ -21,9 +21,7 @@ class Decisions(NamedTuple):
     def share(self) -> Floats:
         """The sensitivity or specificity of each cell; NaN without a reading."""
         n = (~np.isnan(self.right)).sum(axis=1)
-        return np.divide(
-            np.nansum(self.right, axis=1), n, out=np.full(len(n), np.nan), where=n > 0
-        )
+        return ratio(np.nansum(self.right, axis=1), n)
 
 
 def decisions(
@@ -58,7 +56,7 @@ def jackknife_shares(d: Decisions, clusters: NDArray[np.intp] | None = None) -> 
         gone_n, gone_right = n, right
     left = n.sum(axis=1, keepdims=True) - gone_n
     sums = right.sum(axis=1, keepdims=True) - gone_right
-    return np.divide(sums, left, out=np.full(left.shape, np.nan), where=left > 0)
+    return ratio(sums, left)
 
 
 def covariance_of_shares(d: Decisions, kind: str, clusters: NDArray[np.intp] | None) -> Floats:
@@ -83,18 +81,14 @@ def covariance_of_shares(d: Decisions, kind: str, clusters: NDArray[np.intp] | N
         n = d.right.shape[1]
         if n < 2:
             return np.full((len(read), len(read)), np.nan)
-        return np.atleast_2d(np.cov(d.right)) / n
+        return np.asarray(np.atleast_2d(np.cov(d.right)) / n, dtype=np.float64)
     n, right = read.astype(np.float64), np.nan_to_num(d.right)
     pairs, common = np.outer(n.sum(axis=1), n.sum(axis=1)), n @ n.T
     products, same = np.outer(right.sum(axis=1), right.sum(axis=1)), right @ right.T
     apart = pairs - common
-    blank = np.full(pairs.shape, np.nan)
-    found = np.divide(products, pairs, out=blank.copy(), where=apart > 0) - np.divide(
-        products - same, apart, out=blank.copy(), where=apart > 0
-    )
+    found = difference_of_ratios(products, pairs, products - same, apart, apart > 0)
     found[(common == 0) & (apart > 0)] = 0.0
-    found[np.abs(found) < 1e-15] = 0.0
-    return np.asarray(found, dtype=np.float64)
+    return found
 
 
 def of_clusters(d: Decisions, clusters: NDArray[np.intp]) -> Floats:
@@ -114,9 +108,7 @@ def of_clusters(d: Decisions, clusters: NDArray[np.intp]) -> Floats:
     return np.asarray(m / (m - 1) * (rest @ rest.T) / n_cases**2, dtype=np.float64)
 
 
-def as_ratings(
-    ratings: ArrayLike, malignant: ArrayLike, threshold: float, endpoint: str
-) -> Floats:
+def as_ratings(ratings: ArrayLike, malignant: ArrayLike, threshold: float, endpoint: str) -> Floats:
     """Return ratings whose AUC is the sensitivity (or specificity).
 
     Cases of the other truth are rated 1/2, between a positive (1) and a negative (0) reading.
@@ -128,4 +120,5 @@ def as_ratings(
     x, truth = checked(ratings, malignant)
     counted = truth if endpoint == SENSITIVITY else ~truth
     positive = (x >= threshold).astype(np.float64)
-    return np.where(np.isnan(x), np.nan, np.where(counted, positive, 0.5))
+    found: Floats = np.where(np.isnan(x), np.nan, np.where(counted, positive, 0.5))
+    return found

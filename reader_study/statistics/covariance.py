@@ -9,9 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reader_study.statistics.auc import Bools, Floats, Kernel, kernel
+from reader_study.statistics.auc import Bools, Floats, Kernel, kernel, ratio
 
 CHUNK_BYTES = 1 << 26  # of kernel values in memory at once
+# Variances without bias are differences of numbers near 1: below this they are rounding.
+VARIANCE_ZERO = 1e-15
 
 
 def jackknife_aucs(k: Kernel, clusters: NDArray[np.intp] | None = None) -> Floats:
@@ -40,7 +42,7 @@ def jackknife_aucs(k: Kernel, clusters: NDArray[np.intp] | None = None) -> Float
         gone_sums = sums_over(clusters, gone_sums) - within_clusters(k, clusters)
     left = (k.n_benign[:, None] - gone_benign) * (k.n_malignant[:, None] - gone_malignant)
     sums = k.totals[:, None] - gone_sums
-    return np.divide(sums, left, out=np.full(left.shape, np.nan), where=left > 0)
+    return ratio(sums, left)
 
 
 def sums_over(clusters: NDArray[np.intp], of_cases: Floats) -> Floats:
@@ -230,15 +232,20 @@ def unbiased(m: Moments) -> Floats:
     data. J Opt Soc Am A 2007;24:B70-B80.
     """
     u = m.unbiased()
-    pairs = m.pairs[3]
-    estimable = (u.pairs[3] > 0) & (pairs > 0)
-    blank = np.full(pairs.shape, np.nan)
-    product = np.divide(m.products[3], pairs, out=blank.copy(), where=estimable)
-    apart = np.divide(u.products[3], u.pairs[3], out=blank.copy(), where=estimable)
-    covariance = product - apart
+    estimable = (u.pairs[3] > 0) & (m.pairs[3] > 0)
+    covariance = difference_of_ratios(
+        m.products[3], m.pairs[3], u.products[3], u.pairs[3], estimable
+    )
     # Two cells without a common case are independent, exactly.
-    nothing_common = estimable & (m.pairs[1] == 0) & (m.pairs[2] == 0)
-    covariance[nothing_common] = 0.0
-    covariance[np.abs(covariance) < 1e-15] = 0.0  # rounding of two products near 1
+    covariance[estimable & (m.pairs[1] == 0) & (m.pairs[2] == 0)] = 0.0
     return covariance
 
+
+def difference_of_ratios(a: Floats, b: Floats, c: Floats, d: Floats, where: Bools) -> Floats:
+    """Return a/b - c/d, NaN but `where`; the two are close, so with more digits (on x86)."""
+    wide = np.full(a.shape, np.nan, dtype=np.longdouble)
+    first = np.divide(a.astype(np.longdouble), b, out=wide.copy(), where=where)
+    second = np.divide(c.astype(np.longdouble), d, out=wide.copy(), where=where)
+    found = (first - second).astype(np.float64)
+    found[np.abs(found) < VARIANCE_ZERO] = 0.0
+    return np.asarray(found, dtype=np.float64)

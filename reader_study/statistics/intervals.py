@@ -1,6 +1,5 @@
 """Estimates with their intervals and tests, and the same for proportions and for many tests."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -188,23 +187,23 @@ class MarginTest(NamedTuple):
     t: float  # (estimate + margin) / se
     df: float
     p: float  # one-sided, of "worse by the margin or more"
-    noninferior: bool
+    noninferior: bool | None
     p_superior: float  # one-sided, of "not better"
-    superior: bool
+    superior: bool | None
     p_equivalent: float  # the larger one of two one-sided tests
-    equivalent: bool
+    equivalent: bool | None
     reason: str = ""
 
 
 def against_margin(
-    names: Sequence[str], difference: TEstimate | ZEstimate, margin: float, alpha: float = 0.025
+    better: str, worse: str, difference: TEstimate | ZEstimate, margin: float, alpha: float = 0.025
 ) -> MarginTest:
-    """Test non-inferiority, superiority and equivalence of the first of two modalities.
+    """Test non-inferiority, superiority and equivalence of one modality to another.
 
     Parameters
     ----------
-    names : the two modalities, of which the second is subtracted
-    difference : the first minus the second
+    better, worse : names of the two modalities
+    difference : better minus worse
     margin : above 0, in units of the estimate
     alpha : of each one-sided test
 
@@ -222,16 +221,16 @@ def against_margin(
         raise ValueError("a margin is a number above 0")
     d, se = difference.estimate, difference.se
     if difference.reason:
-        blank = (NAN,) * 4
         return MarginTest(
-            *names, d, *blank, NAN, False, NAN, False, NAN, False, difference.reason
+            better, worse, d, NAN, NAN, NAN, NAN, NAN, None, NAN, None, NAN, None, difference.reason
         )
     df = difference.df if isinstance(difference, TEstimate) else float("inf")
     p_noninferior = float(stats.t.sf((d + margin) / se, df))
     p_superior = float(stats.t.sf(d / se, df))
     p_equivalent = max(p_noninferior, float(stats.t.cdf((d - margin) / se, df)))
     return MarginTest(
-        *names,
+        better,
+        worse,
         estimate=d,
         lower=difference.lower,
         upper=difference.upper,
@@ -248,11 +247,7 @@ def against_margin(
 
 def reverse(difference: TEstimate | ZEstimate) -> TEstimate | ZEstimate:
     """Return the second minus the first."""
-    turned = {
-        "estimate": -difference.estimate,
-        "lower": -difference.upper,
-        "upper": -difference.lower,
-    }
+    estimate, lower, upper = -difference.estimate, -difference.upper, -difference.lower
     if isinstance(difference, TEstimate):
-        return difference._replace(**turned, t=-difference.t)
-    return difference._replace(**turned, z=-difference.z)
+        return difference._replace(estimate=estimate, lower=lower, upper=upper, t=-difference.t)
+    return difference._replace(estimate=estimate, lower=lower, upper=upper, z=-difference.z)

@@ -276,6 +276,8 @@ class Balanced(NamedTuple):
         if pair is not None:
             a, b = r[list(pair)]
             return float(2 * a * b / (a + b))
+        if len(r) == 1:
+            return NAN
         return float((r.sum() ** 2 - (r**2).sum()) / (r.sum() * (len(r) - 1)))
 
     def rrrc_denominator(self, pair: Pair | None = None) -> tuple[float, float]:
@@ -499,7 +501,10 @@ def of_each_reader(
                 found[a, b] = ZEstimate(NAN, NAN, NAN, NAN, NAN, NAN, reason)
         differences.append(found)
     cells = [
-        [z_mean_of(z_estimate(float(theta[i, j]), float(v[i, j, i, j]), level)) for j in range(n_readers)]
+        [
+            z_mean_of(z_estimate(float(theta[i, j]), float(v[i, j, i, j]), level))
+            for j in range(n_readers)
+        ]
         for i in range(n_modalities)
     ]
     return differences, cells

@@ -7,10 +7,18 @@ import numpy as np
 
 from reader_study.statistics import binary, covariance
 from reader_study.statistics.auc import Floats, kernel
+from reader_study.statistics.dbm import Dbm, dbm
 from reader_study.statistics.documents import Because
-from reader_study.statistics.intervals import TEstimate, ZEstimate, against_margin, reverse
+from reader_study.statistics.intervals import TEstimate, against_margin, reverse
 from reader_study.statistics.mrmc import ObuchowskiRockette, Pair, obuchowski_rockette
 from reader_study.statistics.tables import Study
+from reader_study.statistics.ustat import (
+    COMPONENTS,
+    Covariance,
+    Difference,
+    u_statistics,
+    why_not_u,
+)
 
 
 class Analysis(NamedTuple):
@@ -32,16 +40,19 @@ def analyse(study: Study, analysis: Analysis) -> dict[str, Any]:
         If the analysis does not fit the data; the text says why.
     """
     threshold = threshold_of(study, analysis)
-    result = obuchowski_rockette_of(study, analysis, threshold)
+    if analysis.method == "ustat":
+        found = of_u_statistics(study, analysis, threshold)
+    elif analysis.method == "dbm":
+        found = of_dbm(study, analysis, threshold)
+    else:
+        found = of_obuchowski_rockette(study, analysis, threshold)
     return {
         "method": analysis.method,
-        "covariance": analysis.covariance,
+        **({} if analysis.method == "ustat" else {"covariance": analysis.covariance}),
         "endpoint": analysis.endpoint,
         **({} if threshold is None else {"threshold": threshold}),
         "counts": counts(study),
-        "design": result.design,
-        **named(result, study.modalities, study.readers),
-        **margins(result, study.modalities, analysis.margin),
+        **found,
     }
 
 
@@ -78,12 +89,147 @@ def counts(study: Study) -> dict[str, int]:
     }
 
 
-def obuchowski_rockette_of(
+def of_obuchowski_rockette(
     study: Study, analysis: Analysis, threshold: float | None
-) -> ObuchowskiRockette:
+) -> dict[str, Any]:
     """Estimate figures of merit and their covariance, and compare modalities."""
     estimates, v = merits(study, analysis, threshold)
-    return obuchowski_rockette(estimates.reshape(study.ratings.shape[:2]), v)
+    result = obuchowski_rockette(estimates.reshape(study.ratings.shape[:2]), v)
+    return {
+        "design": result.design,
+        "mean_squares": Because(result.mean_squares, "there are no degrees of freedom"),
+        **named(result, study.modalities, study.readers),
+        **margins(result.rrrc.differences, study.modalities, analysis.margin),
+    }
+
+
+def of_dbm(study: Study, analysis: Analysis, threshold: float | None) -> dict[str, Any]:
+    """Compare modalities by the analysis of variance of jackknife pseudovalues.
+
+    Pseudovalues need crossed data. The analysis of Obuchowski and Rockette with jackknife
+    covariances gives the same tests, and stands in for other designs.
+
+    Raises
+    ------
+    ValueError
+        If another covariance than the jackknife's is asked for.
+    """
+    if analysis.covariance != "jackknife":
+        raise ValueError("dbm is made of jackknife pseudovalues; leave --covariance out")
+    if not study.crossed:
+        found = of_obuchowski_rockette(study, analysis, threshold)
+        reason = (
+            "pseudovalues need every reader to read every case; these are the results of "
+            "Obuchowski and Rockette with jackknife covariances, the same where both exist"
+        )
+        return {**found, "notes": {"method": reason}}
+    estimates, without = left_out(study, analysis, threshold)
+    shape = study.ratings.shape[:2]
+    result = dbm(estimates.reshape(shape), without.reshape(*shape, -1))
+    return {
+        **named(result, study.modalities, study.readers),
+        "pseudovalue_components": result.pseudovalue_components,
+        "pseudovalue_mean_squares": result.mean_squares,
+        **margins(result.rrrc.differences, study.modalities, analysis.margin),
+    }
+
+
+def of_u_statistics(study: Study, analysis: Analysis, threshold: float | None) -> dict[str, Any]:
+    """Compare modalities by U-statistics.
+
+    Raises
+    ------
+    ValueError
+        If cases come in clusters: the moments are of single cases.
+    """
+    if study.clusters is not None:
+        raise ValueError("--cluster needs --method or, with jackknife or delong covariances")
+    ratings = study.cells
+    if threshold is not None:
+        ratings = binary.as_ratings(ratings, study.malignant, threshold, analysis.endpoint)
+    result = u_statistics(ratings.reshape(study.ratings.shape), study.malignant)
+    modalities = study.modalities
+    return {
+        "modalities": {
+            name: {**reasoned(found), **parts_of(found.parts)}
+            for name, found in zip(modalities, result.modalities, strict=True)
+        },
+        "differences": {
+            pair_name(pair, modalities): {**reasoned(found), **parts_of(found.parts)}
+            for pair, found in result.differences.items()
+        },
+        "readers": by_cell(study, [result.cells, result.variances], ("auc", "variance")),
+        **margins(
+            {pair: as_t_estimate(found) for pair, found in result.differences.items()},
+            modalities,
+            analysis.margin,
+        ),
+    }
+
+
+def reasoned(found: Any) -> dict[str, Any]:
+    """Return the numbers of a named tuple by name, each with why it may be missing."""
+    values = found._asdict()
+    reason = values.pop("reason")
+    values.pop("parts", None)
+    return {key: Because(value, reason) for key, value in values.items()}
+
+
+def parts_of(parts: Covariance) -> dict[str, Any]:
+    """Name the moments and components of a covariance."""
+    numbers = [f"M{i}" for i in range(1, 9)]
+
+    def by(names: Sequence[str], values: Floats) -> dict[str, Any]:
+        reason = why_not_u(float("nan"))
+        return {n: Because(v, reason) for n, v in zip(names, values.tolist(), strict=True)}
+
+    return {
+        "covariance": Because(parts.covariance, why_not_u(float("nan"))),
+        "moments": by(numbers, parts.moments),
+        "coefficients": by(numbers, parts.coefficients),
+        "moments_biased": by(numbers, parts.biased_moments),
+        "components": by(COMPONENTS, parts.components),
+        "component_coefficients": by(COMPONENTS, parts.component_coefficients),
+        "components_biased": by(COMPONENTS, parts.biased_components),
+    }
+
+
+def as_t_estimate(found: Difference) -> TEstimate:
+    """Return a difference in the form that a margin is tested in."""
+    return TEstimate(
+        found.estimate,
+        float(np.sqrt(found.variance)) if found.variance >= 0 else float("nan"),
+        found.df,
+        found.t,
+        found.lower,
+        found.upper,
+        found.p,
+        "" if found.variance > 0 else found.reason,
+    )
+
+
+def by_cell(study: Study, values: Sequence[Floats], names: Sequence[str]) -> dict[str, Any]:
+    """Name values of modalities and readers: {modality {reader {name value}}}."""
+    reason = "too few cases of this reader under this modality"
+    return {
+        modality: {
+            reader: {
+                name: Because(float(value[i, j]), reason)
+                for name, value in zip(names, values, strict=True)
+            }
+            for j, reader in enumerate(study.readers)
+        }
+        for i, modality in enumerate(study.modalities)
+    }
+
+
+def left_out(study: Study, analysis: Analysis, threshold: float | None) -> tuple[Floats, Floats]:
+    """Return the figure of merit of each cell, and those without each case or cluster."""
+    if threshold is None:
+        k = kernel(study.cells, study.malignant)
+        return k.auc, covariance.jackknife_aucs(k, study.clusters)
+    decided = binary.decisions(study.cells, study.malignant, threshold, analysis.endpoint)
+    return decided.share, binary.jackknife_shares(decided, study.clusters)
 
 
 def merits(study: Study, analysis: Analysis, threshold: float | None) -> tuple[Floats, Floats]:
@@ -108,7 +254,7 @@ def pair_name(pair: Pair, modalities: Sequence[str]) -> str:
 
 
 def named(
-    result: ObuchowskiRockette, modalities: Sequence[str], readers: Sequence[str]
+    result: ObuchowskiRockette | Dbm, modalities: Sequence[str], readers: Sequence[str]
 ) -> dict[str, Any]:
     """Give the numbers of an analysis the names of the study."""
 
@@ -119,51 +265,47 @@ def named(
         return dict(zip(modalities, values, strict=True))
 
     def random(found: Any) -> dict[str, Any]:
-        test = found.test._asdict()
-        reason = test.pop("reason")
         return {
-            **{key: Because(value, reason) for key, value in test.items()},
+            **reasoned(found.test),
             "differences": differences(found.differences),
             "modalities": by_modality(found.modalities),
         }
 
+    fixed: Any = result.frrc
     return {
         "auc": by_modality([dict(zip(readers, row, strict=True)) for row in result.estimates]),
         "components": result.components,
-        "mean_squares": result.mean_squares,
         "rrrc": random(result.rrrc),
         "frrc": {
-            **random(result.frrc),
+            **random(fixed),
             "readers": {
                 reader: differences(found)
-                for reader, found in zip(readers, result.frrc.readers, strict=True)
+                for reader, found in zip(readers, fixed.readers, strict=True)
             },
-            "cells": by_modality(
-                [dict(zip(readers, row, strict=True)) for row in result.frrc.cells]
-            ),
+            "cells": by_modality([dict(zip(readers, row, strict=True)) for row in fixed.cells]),
         },
         "rrfc": random(result.rrfc),
     }
 
 
 def margins(
-    result: ObuchowskiRockette, modalities: Sequence[str], margin: float | None
+    differences: dict[Pair, TEstimate], modalities: Sequence[str], margin: float | None
 ) -> dict[str, Any]:
     """Test each difference, both ways round, against a margin."""
     if margin is None:
         return {}
 
-    def both(pair: Pair, difference: TEstimate | ZEstimate) -> dict[str, Any]:
+    def both(pair: Pair, difference: TEstimate) -> dict[str, Any]:
         a, b = (modalities[i] for i in pair)
         return {
             "margin": margin,
-            **against_margin((a, b), difference, margin)._asdict(),
-            "reverse": against_margin((b, a), reverse(difference), margin),
+            **reasoned(against_margin(a, b, difference, margin)),
+            "reverse": against_margin(b, a, reverse(difference), margin),
         }
 
     return {
         "noninferiority": {
             pair_name(pair, modalities): both(pair, difference)
-            for pair, difference in result.rrrc.differences.items()
+            for pair, difference in differences.items()
         }
     }

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from reader_study.statistics.auc import Floats, checked
-from reader_study.statistics.covariance import Moments, moments
-from reader_study.statistics.intervals import LEVEL, NAN
-from reader_study.statistics.mrmc import ONE_READER, Pair, mean_covariances, rounded
+from reader_study.statistics.auc import Floats, checked, ratio
+from reader_study.statistics.covariance import VARIANCE_ZERO, moments, unbiased
+from reader_study.statistics.intervals import LEVEL, NAN, why_not
+from reader_study.statistics.mrmc import Pair, obuchowski_rockette
 
 # Gallas and Brown 2008: moments (BDG) -> components of benign cases, malignant cases, readers
 # and their interactions (BCK). The columns are the moments 1 to 8, the rows COMPONENTS.
@@ -48,7 +48,7 @@ COEFFICIENTS = np.array(
     ]
 )
 RANDOM = [COMPONENTS.index(name) for name in ("N", "D", "R")]
-NORMAL_ABOVE = 50  # degrees of freedom from which iMRMC (R) takes the normal distribution
+NORMAL_ABOVE = 50  # degrees of freedom above which iMRMC (R) takes the normal distribution
 
 
 class Covariance(NamedTuple):
@@ -70,9 +70,10 @@ class ModalityAuc(NamedTuple):
     auc: float
     variance: float
     df: float
+    df_hillis: float
     lower: float
     upper: float
-    lower_floor: float  # with degrees of freedom rounded down, as iMRMC prints them
+    lower_floor: float  # with degrees of freedom rounded down, as iMRMC does
     upper_floor: float
     variance_biased: float
     df_biased: float
@@ -86,9 +87,13 @@ class Difference(NamedTuple):
     estimate: float
     variance: float
     df: float
+    df_unpaired: float  # arms apart for what they do not share: readers, or cases
+    df_hillis: float
     t: float
-    p: float  # two-sided
-    p_floor: float  # with degrees of freedom rounded down, as iMRMC prints it
+    p: float  # two-sided, on `df`
+    p_floor: float  # on `df` rounded down, as iMRMC does
+    p_unpaired: float
+    p_hillis: float
     p_normal: float
     lower: float
     upper: float
@@ -96,8 +101,6 @@ class Difference(NamedTuple):
     upper_floor: float
     variance_biased: float
     df_biased: float
-    df_independent: float  # where the modalities share neither readers nor cases
-    df_hillis: float
     parts: Covariance  # of the two modalities
     reason: str = ""
 
@@ -108,7 +111,7 @@ class UStatistics(NamedTuple):
     modalities: list[ModalityAuc]
     differences: dict[Pair, Difference]
     cells: Floats  # (n_modalities, n_readers), AUC
-    covariance: Floats  # (n_modalities * n_readers,) twice, over cases, without bias
+    variances: Floats  # (n_modalities, n_readers), of the cells over cases, without bias
 
 
 def u_statistics(ratings: ArrayLike, malignant: ArrayLike, level: float = LEVEL) -> UStatistics:
@@ -135,34 +138,190 @@ def u_statistics(ratings: ArrayLike, malignant: ArrayLike, level: float = LEVEL)
     cells, truth = checked(x.reshape(-1, n_cases), malignant)
     m = moments(cells, truth)
     u = m.unbiased()
-    shape = (4, n_modalities, n_readers, n_modalities, n_readers)
+    grid = (n_modalities, n_readers)
 
     def parts(a: int, b: int) -> Covariance:
         def sums(of: Floats) -> Floats:
-            block = of.reshape(shape)[:, a, :, b, :]
+            block = of.reshape(4, *grid, *grid)[:, a, :, b, :]
             same_reader = np.trace(block, axis1=1, axis2=2)
             return np.concatenate([same_reader, block.sum(axis=(1, 2))])
 
-        return covariance_of(
-            sums(u.products), sums(u.pairs), sums(m.products), sums(m.pairs)
-        )
+        return covariance_of(sums(u.products), sums(u.pairs), sums(m.products), sums(m.pairs))
 
-    totals = np.sqrt(np.einsum("gg->g", m.products[3])).reshape(n_modalities, n_readers)
-    pairs = np.sqrt(np.einsum("gg->g", m.pairs[3])).reshape(n_modalities, n_readers)
-    auc = np.array([t.sum() / n.sum() if n.sum() else NAN for t, n in zip(totals, pairs, strict=True)])
+    # The totals of the kernel and of its pairs are the roots of their squares.
+    totals, pairs = (np.sqrt(np.diagonal(of[3])).reshape(grid) for of in m)
+    of_cells = ratio(totals, pairs)
+    v = unbiased(m)
+    auc = ratio(totals.sum(axis=1), pairs.sum(axis=1))
+    crossed = n_readers > 1 and not np.isnan(cells).any()
+
+    def hillis(chosen: list[int]) -> float:
+        if not crossed:
+            return NAN
+        rows = np.arange(n_modalities * n_readers).reshape(grid)[chosen].ravel()
+        found = obuchowski_rockette(of_cells[chosen], v[np.ix_(rows, rows)]).rrrc
+        return found.differences[0, 1].df if len(chosen) > 1 else found.modalities[0].df
+
     own = [parts(i, i) for i in range(n_modalities)]
-    v = unbiased_of(m)
-    of_cells = np.divide(totals, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0)
-    crossed = not np.isnan(cells).any()
-    differences = {}
-    for a, b in combinations(range(n_modalities), 2):
-        df_hillis = hillis_df(of_cells[[a, b]], v, (a, b), x.shape) if crossed else NAN
-        differences[a, b] = difference(
-            float(auc[a] - auc[b]), own[a], own[b], parts(a, b), df_hillis, level
-        )
     return UStatistics(
-        [modality(float(auc[i]), own[i], level) for i in range(n_modalities)],
-        differences,
+        [of_modality(float(auc[i]), own[i], hillis([i]), level) for i in range(n_modalities)],
+        {
+            (a, b): difference(
+                float(auc[a] - auc[b]), own[a], own[b], parts(a, b), hillis([a, b]), level
+            )
+            for a, b in combinations(range(n_modalities), 2)
+        },
         of_cells,
-        v,
+        np.diagonal(v).reshape(grid),
     )
+
+
+def covariance_of(
+    products: Floats, pairs: Floats, all_products: Floats, all_pairs: Floats
+) -> Covariance:
+    """Put a covariance together from sums over pairs of pairs of cases.
+
+    Parameters
+    ----------
+    products, pairs : array, shape (8,)
+        Sums in which the cases that may differ do; the first four over the same reader, the
+        last four over all pairs of readers. `pairs` counts the terms.
+    all_products, all_pairs : array, shape (8,)
+        The same with every term.
+    """
+    apart = np.concatenate([products[:4], products[4:] - products[:4]])
+    n = np.concatenate([pairs[:4], pairs[4:] - pairs[:4]])
+    moments_ = np.divide(apart, n, out=np.zeros(8), where=n > 0)
+    wide = np.divide(apart.astype(np.longdouble), n, out=np.zeros(8, np.longdouble), where=n > 0)
+    biased = np.divide(all_products, all_pairs, out=np.zeros(8), where=all_pairs > 0)
+    total = all_pairs[7]
+    if not total > 0 or not n[7] > 0:
+        # Without two readers, or two cases of a truth, nothing estimates the squared mean.
+        blank, seven = np.full(8, np.nan), np.full(7, np.nan)
+        return Covariance(NAN, blank, blank, seven, seven, NAN, blank, seven)
+    c = n / total
+    component_coefficients = COEFFICIENTS @ c
+    used = component_coefficients > 0
+    c[7] -= 1
+    # A small difference of large parts: with more digits, where the machine has them.
+    weights = n.astype(np.longdouble) / total
+    weights[7] -= 1
+    covariance = float((weights * wide).sum())
+    return Covariance(
+        # The parts are of the order of the squared AUC, so this much is rounding.
+        0.0 if abs(covariance) < VARIANCE_ZERO else covariance,
+        moments_,
+        c,
+        np.where(used, FROM_MOMENTS @ moments_, 0.0),
+        component_coefficients,
+        float(c @ biased),
+        biased,
+        np.where(used, FROM_MOMENTS @ biased, 0.0),
+    )
+
+
+def sample_sizes(parts: Covariance) -> Floats:
+    """Return the degrees of freedom of benign cases, malignant cases and readers."""
+    coefficients = parts.component_coefficients[RANDOM]
+    return np.asarray(np.round(1 / coefficients - 1), dtype=np.float64)
+
+
+def satterthwaite(variance: float, squares: Floats, least: float) -> float:
+    """Return the degrees of freedom of a variance; NaN where it is not above 0."""
+    if not variance > 0 or not least > 0:
+        return NAN
+    total = float(squares.sum())
+    return max(variance**2 / total, least) if total > 0 else float("inf")
+
+
+def p_value(t: float, df: float, *, floor: bool = False) -> float:
+    """Return the two-sided p of t; with `floor`, by the rule of iMRMC's R program."""
+    if np.isnan(df):
+        return NAN
+    if floor:
+        df = float("inf") if df > NORMAL_ABOVE else float(np.floor(df))
+    return float(2 * stats.t.sf(abs(t), df))
+
+
+def interval(
+    estimate: float, variance: float, df: float, level: float, *, floor: bool = False
+) -> tuple[float, float]:
+    """Return the limits; with `floor`, by the rule of iMRMC's R program."""
+    if np.isnan(df):
+        return NAN, NAN
+    if floor:
+        df = float("inf") if df > NORMAL_ABOVE else float(np.floor(df))
+    half = float(stats.t.ppf((1 + level) / 2, df) * np.sqrt(variance))
+    return estimate - half, estimate + half
+
+
+def of_modality(auc: float, own: Covariance, df_hillis: float, level: float) -> ModalityAuc:
+    """Estimate the AUC of one modality with its interval."""
+    n = sample_sizes(own)
+    df, df_biased = (
+        satterthwaite(v, own.biased_components[RANDOM] ** 2 / n**3, float(n.min()))
+        for v in (own.covariance, own.biased)
+    )
+    return ModalityAuc(
+        auc,
+        own.covariance,
+        df,
+        df_hillis if own.covariance > 0 else NAN,
+        *interval(auc, own.covariance, df, level),
+        *interval(auc, own.covariance, df, level, floor=True),
+        own.biased,
+        df_biased,
+        own,
+        why_not_u(own.covariance),
+    )
+
+
+def difference(
+    estimate: float,
+    a: Covariance,
+    b: Covariance,
+    ab: Covariance,
+    df_hillis: float,
+    level: float,
+) -> Difference:
+    """Estimate the difference of two modalities with its test."""
+    variance = a.covariance + b.covariance - 2 * ab.covariance
+    variance = 0.0 if abs(variance) < VARIANCE_ZERO else variance
+    biased = a.biased + b.biased - 2 * ab.biased
+    of_a, of_b, of_ab = (x.biased_components[RANDOM] for x in (a, b, ab))
+    n_a, n_b = sample_sizes(a), sample_sizes(b)
+    n = np.minimum(n_a, n_b)
+    together = (of_a + of_b - 2 * of_ab) ** 2 / n**3
+    arms = of_a**2 / n_a**3 + of_b**2 / n_b**3
+    shared = ab.component_coefficients[RANDOM] > 0
+    least = float(n.min())
+    df = satterthwaite(variance, together, least)
+    df_unpaired = satterthwaite(variance, np.where(shared, together, arms), least)
+    df_hillis = df_hillis if variance > 0 else NAN
+    t = estimate / float(np.sqrt(variance)) if variance > 0 else NAN
+    return Difference(
+        estimate,
+        variance,
+        df,
+        df_unpaired,
+        df_hillis,
+        t,
+        p_value(t, df),
+        p_value(t, df, floor=True),
+        p_value(t, df_unpaired),
+        p_value(t, df_hillis),
+        p_value(t, float("inf")) if variance > 0 else NAN,
+        *interval(estimate, variance, df, level),
+        *interval(estimate, variance, df, level, floor=True),
+        biased,
+        satterthwaite(biased, together, least),
+        ab,
+        why_not_u(variance),
+    )
+
+
+def why_not_u(variance: float) -> str:
+    """Say why a variance over readers and cases gives no test."""
+    if np.isnan(variance):
+        return "needs two readers, two malignant and two benign cases that differ"
+    return why_not(variance) or "defined for crossed designs only"
