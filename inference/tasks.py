@@ -83,7 +83,14 @@ def _model(name: str) -> "Model":
     return load_model(name, _settings().models_dir, choose_device(_settings().device))
 
 
-@app.task(name="inference.predict", bind=True, max_retries=MAX_RETRIES, acks_late=True)
+@app.task(
+    name="inference.predict",
+    bind=True,
+    max_retries=MAX_RETRIES,
+    acks_late=True,
+    # Celery logs what a task returns: a prediction has no place where people read logs.
+    resultrepr_maxsize=1,
+)
 def predict(
     self: "Task[Any, Any]",
     *,

@@ -107,4 +107,4 @@ class Workers:
             self.kill(name)
         # The queues' connections would keep the test's database from being dropped.
         pools.reset()
-        site._after_fork()  # forgets its pool, which cannot be opened again
+        site._after_fork()  # type: ignore[attr-defined]  # forgets its closed pool

@@ -139,8 +139,8 @@ def readings(client, settings, tmp_path):
             a_prediction(nodule, PROBABILITY)
             load_reference(nodule=nodule, malignant=True, source=SOURCE, now=NOW)
         for series in Series.objects.all():
-            uids = {"study": series.study_uid, "series": series.series_uid}
-            files = a_series(tmp_path / series.series_uid, slices=3, **uids)
+            folder = tmp_path / series.series_uid
+            files = a_series(folder, slices=3, study=series.study_uid, series=series.series_uid)
             site_archive().store(series.study_uid, series.series_uid, files)
         client.force_login(mine.reader.user)
         return [mine, theirs, same_case]

@@ -59,6 +59,7 @@ def test_a_worker_killed_in_the_middle_costs_a_repetition_and_nothing_else(
     for prediction in Prediction.objects.select_related("model_version"):
         assert 0 <= prediction.probability <= 1
         assert prediction.model_version.name == "demonstration"
+        assert workers.said("inference", f"{prediction.probability:.4f}"[:6]) == 0
 
 
 def test_a_site_worker_that_was_away_stores_what_was_predicted_meanwhile(
@@ -75,8 +76,7 @@ def test_a_site_worker_that_was_away_stores_what_was_predicted_meanwhile(
 
 
 def test_a_series_that_is_gone_is_a_failure_with_a_reason(workers: Workers, study: Study):
-    Nodule.objects.exclude(pk=Nodule.objects.first().pk).delete()
-    series = Nodule.objects.get().series
+    series = study.cases.get().series.get()
     series.series_uid = "1.2.3.4.5"
     series.save()
     workers.start_site()

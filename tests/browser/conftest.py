@@ -127,11 +127,39 @@ def generated_study(workers: Workers, tmp_path: Path) -> Study:
     """A generated case, predicted, for one reader and a coordinator."""
     study = a_study_with_members("Lung nodules with and without AI")
     folder = tmp_path / "ct"
-    case = phantom.demo_cases()[8]
+    (case,) = phantom.demo_cases(1)
     phantom.write_case(case, folder)
     phantom.write_nodules_csv([case], folder / "nodules.csv")
     import_cases(study=study, folder=folder, nodules=folder / "nodules.csv", now=timezone.now())
     predict_all(study, workers)
+    return study
+
+
+@pytest.fixture
+def images_study(live_server: Any, tmp_path: Path) -> Study:
+    """A generated case for one reader, open although nothing has been predicted for it."""
+    study = a_study_with_members("Images alone")
+    folder = tmp_path / "ct"
+    case = phantom.demo_cases()[8]
+    phantom.write_case(case, folder)
+    phantom.write_nodules_csv([case], folder / "nodules.csv")
+    import_cases(study=study, folder=folder, nodules=folder / "nodules.csv", now=timezone.now())
+    return open_without_ai(study)
+
+
+@pytest.fixture
+def lidc_images_study(lidc: Path, live_server: Any) -> Study:
+    """Two complete series of LIDC-IDRI for one reader, open although nothing is predicted."""
+    study = a_study_with_members("LIDC-IDRI")
+    call_command("import_lidc", str(lidc), study=study.slug)
+    return open_without_ai(study)
+
+
+def open_without_ai(study: Study) -> Study:
+    """Deal the cases out and let reading begin: for tests of the images alone."""
+    allocate_readings(study=study, now=timezone.now())
+    Study.objects.filter(pk=study.pk).update(opened_at=timezone.now())
+    study.refresh_from_db()
     return study
 
 

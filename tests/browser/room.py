@@ -7,10 +7,16 @@ from playwright.sync_api import Page
 from tests.stack import wait_until
 
 
+def viewer(page: Page) -> dict[str, Any]:
+    """What the viewer shows."""
+    state: dict[str, Any] = page.evaluate("window.__reread.viewer")
+    return state
+
+
 def pane(page: Page, plane: str = "axial") -> dict[str, Any]:
     """What the viewer shows in one plane."""
-    state: dict[str, Any] = page.evaluate("window.__reread.viewer")
-    return state["panes"][plane]
+    shown: dict[str, Any] = viewer(page)["panes"][plane]
+    return shown
 
 
 def wait_until_loaded(page: Page, slices: int) -> None:

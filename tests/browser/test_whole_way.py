@@ -5,6 +5,7 @@ import io
 import json
 import re
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,12 @@ def test_a_case_of_lidc_is_read_without_and_with_ai_and_exported(
     first = nodules[0]
     page.keyboard.press("n")
     page.get_by_role("tab", name=re.compile("Nodule 1")).click()
+
+    def is_centred(plane: str, axis: int) -> bool:
+        return abs(pane(page, plane)["position_mm"][axis] - first.centre_mm[axis]) < 2
+
     for plane, axis in (("axial", 2), ("coronal", 1), ("sagittal", 0)):
-        wait_until(
-            lambda p=plane, a=axis: abs(pane(page, p)["position_mm"][a] - first.centre_mm[a]) < 2,
-            f"the nodule in the {plane} plane",
-            10,
-        )
+        wait_until(partial(is_centred, plane, axis), f"the nodule in the {plane} plane", 10)
     # Its marker is drawn in the middle of the pane, where the nodule is.
     here = pane(page)
     marker = next(m for m in here["markers"] if m["nodule"] == first.pk)
