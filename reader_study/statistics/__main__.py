@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reader_study.statistics import documents
+from reader_study.statistics import commands, documents
+from reader_study.statistics.froc import MERITS
 from reader_study.statistics.study import Analysis, analyse
 from reader_study.statistics.tables import InputError, read_study
 
@@ -17,35 +19,186 @@ ENDPOINTS = ("auc", "sensitivity", "specificity")
 def mrmc(options: argparse.Namespace) -> dict[str, Any]:
     """Compare modalities over readers and cases."""
     study = read_study(options.data, options.cluster)
-    return analyse(
-        study,
-        Analysis(
-            method=options.method,
-            covariance=options.covariance,
-            endpoint=options.endpoint,
-            threshold=options.threshold,
-            margin=options.margin,
-        ),
+    analysis = Analysis(
+        method=options.method,
+        covariance=options.covariance,
+        endpoint=options.endpoint,
+        threshold=options.threshold,
+        margin=options.margin,
+        standalone=options.standalone,
     )
+    return analyse(study, analysis)
+
+
+def roc(options: argparse.Namespace) -> dict[str, Any]:
+    """Draw ROC curves."""
+    partial = None
+    if options.partial:
+        focus, low, high = options.partial
+        if focus not in ("sensitivity", "specificity"):
+            raise ValueError("--partial takes sensitivity or specificity, and two numbers")
+        partial = (focus, float(low), float(high))
+    return commands.of_roc(
+        options.data,
+        score=options.score,
+        threshold=options.threshold,
+        cluster=options.cluster,
+        partial=partial,
+    )
+
+
+def calibration(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare probabilities with the truth."""
+    return commands.of_calibration(options.data, score=options.score, n_bins=options.bins)
+
+
+def agreement(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure agreement between raters."""
+    return commands.of_agreement(options.data, categories=options.categories)
+
+
+def froc(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare modalities by marks."""
+    return commands.of_froc(options.data, options.truth, merit=options.fom, margin=options.margin)
+
+
+def time(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare reading times."""
+    return commands.of_time(
+        options.data,
+        longest=options.longest,
+        covariates=options.covariate,
+        reader_by_modality=not options.no_interaction,
+    )
+
+
+def power(options: argparse.Namespace) -> dict[str, Any]:
+    """Estimate power and sample size."""
+    if options.plan:
+        given = (options.accuracy, options.range_between, options.range_within)
+        if None in given or len(options.readers) != 1:
+            raise ValueError(
+                "--plan needs one number of --readers, --accuracy, --range-between, --range-within"
+            )
+        return commands.of_plan(
+            {
+                "endpoint": options.endpoint,
+                "readers": options.readers[0],
+                "effect": options.effect,
+                "accuracy": options.accuracy,
+                "range_between": options.range_between,
+                "range_within": options.range_within,
+                "benign_for_malignant": options.benign_for_malignant,
+                "r1": options.r[0],
+                "r2": options.r[1],
+                "r3": options.r[2],
+                "wanted": options.power,
+                "alpha": options.alpha,
+            }
+        )
+    return commands.of_power(
+        pilot=options.pilot,
+        components=options.components,
+        pilot_cases=options.pilot_cases,
+        endpoint=options.endpoint,
+        threshold=options.threshold,
+        effect=options.effect,
+        readers=options.readers,
+        cases=options.cases,
+        wanted=options.power,
+        alpha=options.alpha,
+    )
+
+
+def several(kind: type) -> Callable[[str], list[Any]]:
+    """Return what reads a list with commas."""
+
+    def read(text: str) -> list[Any]:
+        return [kind(part.strip()) for part in text.split(",") if part.strip()]
+
+    read.__name__ = f"list of {kind.__name__}"
+    return read
 
 
 def parser() -> argparse.ArgumentParser:
     """Describe the commands and their options."""
     top = argparse.ArgumentParser(prog="python -m reader_study.statistics", description=__doc__)
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    parts = top.add_subparsers(required=True, metavar="COMMAND")
 
-    command = commands.add_parser("mrmc", help="compare modalities over readers and cases")
-    command.add_argument("data", type=Path, help="CSV with reader,case,modality,truth,rating")
+    def add(name: str, run: Callable[..., Any], data: str = "") -> argparse.ArgumentParser:
+        command: argparse.ArgumentParser = parts.add_parser(
+            name, help=run.__doc__, description=run.__doc__
+        )
+        if data:
+            command.add_argument("data", type=Path, metavar="DATA.csv", help=data)
+        command.add_argument("--json", type=Path, metavar="OUT", help="file for the result")
+        command.set_defaults(run=run)
+        return command
+
+    rating = "column of the ratings"
+    command = add("mrmc", mrmc, "reader,case,modality,truth,rating; one reading a row")
     command.add_argument("--method", choices=METHODS, default="or")
     command.add_argument("--covariance", choices=COVARIANCES, default="jackknife")
     command.add_argument("--endpoint", choices=ENDPOINTS, default="auc")
     command.add_argument("--threshold", type=float, help="positive from this rating on")
     command.add_argument("--margin", type=float, help="of non-inferiority, above 0")
     command.add_argument("--cluster", metavar="COLUMN", help="what cases belong to: patient")
-    command.set_defaults(run=mrmc)
+    command.add_argument(
+        "--standalone", metavar="ID", help="reader that is the AI, to hold the others against"
+    )
 
-    for command in commands.choices.values():
-        command.add_argument("--json", type=Path, metavar="OUT", help="file for the result")
+    command = add("agreement", agreement, "case and one column a rater; or reader,case,rating")
+    command.add_argument("--categories", type=several(str), help="words, from low to high: a,b,c")
+
+    command = add("roc", roc, "truth and a rating; reader and modality if there are several")
+    command.add_argument("--score", metavar="COLUMN", help=rating)
+    command.add_argument("--threshold", type=float, help="positive from this rating on")
+    command.add_argument("--cluster", metavar="COLUMN", help="what cases belong to: patient")
+    command.add_argument(
+        "--partial", nargs=3, metavar=("RATE", "LOW", "HIGH"), help="specificity 0.8 1"
+    )
+
+    command = add("calibration", calibration, "truth and a probability")
+    command.add_argument("--score", metavar="COLUMN", help="column of the probabilities")
+    command.add_argument("--bins", type=int, default=10, help="of equal width")
+
+    command = add("power", power)
+    command.add_argument("--pilot", type=Path, metavar="DATA.csv", help="as for mrmc")
+    command.add_argument(
+        "--components",
+        type=several(float),
+        help="in place of it: var_r,var_tr,error,cov1,cov2,cov3",
+    )
+    command.add_argument("--pilot-cases", type=int, help="cases that the components are of")
+    command.add_argument("--endpoint", choices=ENDPOINTS, default="auc")
+    command.add_argument("--threshold", type=float, help="positive from this rating on")
+    command.add_argument("--effect", type=float, required=True, help="true difference")
+    command.add_argument("--readers", type=several(int), required=True, help="such as 5,10,20")
+    command.add_argument("--cases", type=several(int), default=[], help="such as 100,200")
+    command.add_argument("--power", type=float, default=0.8, help="wanted")
+    command.add_argument("--alpha", type=float, default=0.05, help="two-sided")
+    command.add_argument("--plan", action="store_true", help="without a pilot")
+    command.add_argument("--accuracy", type=float, help="mean of the readers")
+    command.add_argument("--range-between", type=float, help="best minus worst reader")
+    command.add_argument("--range-within", type=float, help="of two readings of a reader")
+    command.add_argument("--benign-for-malignant", type=float, default=1.0)
+    command.add_argument(
+        "--r", type=several(float), default=[0.47, 0.3, 0.3], help="correlations r1,r2,r3"
+    )
+
+    command = add("froc", froc, "reader,case,modality,mark,lesion_id,rating; one mark a row")
+    command.add_argument("--truth", type=Path, help="case,truth,lesion_id; default: truth.csv")
+    command.add_argument("--fom", choices=MERITS, default="wAFROC", help="figure of merit")
+    command.add_argument("--margin", type=float, help="of non-inferiority, above 0")
+
+    command = add("time", time, "reader,case,modality,seconds; one reading a row")
+    command.add_argument("--longest", type=float, help="leave out readings above these seconds")
+    command.add_argument(
+        "--covariate", action="append", default=[], metavar="COLUMN", help="such as the position"
+    )
+    command.add_argument(
+        "--no-interaction", action="store_true", help="no random effect of reader by modality"
+    )
     return top
 
 

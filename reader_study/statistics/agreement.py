@@ -290,7 +290,7 @@ def krippendorff(ratings: ArrayLike, metric: str) -> float:
     coincidences -= np.diag((counts / (n - 1)[:, None]).sum(axis=0))
     totals = coincidences.sum(axis=0)
     distance = distances(value, totals, metric)
-    expected = float((np.outer(totals, totals) * distance).sum()) / (totals.sum() - 1)
+    expected = float((np.outer(totals, totals) * distance).sum() / (totals.sum() - 1))
     if expected == 0:
         return NAN
     return 1 - float((coincidences * distance).sum()) / expected

@@ -86,9 +86,7 @@ def calibration_errors(p: ArrayLike, malignant: ArrayLike, n_bins: int = 10) -> 
     which = np.clip(np.ceil(x * n_bins - 1e-12).astype(np.intp) - 1, 0, n_bins - 1)
     n = np.bincount(which, minlength=n_bins)
     means, shares = (
-        np.divide(
-            np.bincount(which, values, n_bins), n, out=np.full(n_bins, np.nan), where=n > 0
-        )
+        np.divide(np.bincount(which, values, n_bins), n, out=np.full(n_bins, np.nan), where=n > 0)
         for values in (x, y)
     )
     gaps = np.abs(means - shares)[n > 0]

@@ -41,6 +41,7 @@ MEAN_SQUARE_ZERO = 1e-24
 RELATIVE_ZERO = 1e-12
 
 ONE_READER = "one reader is no sample of readers"
+NO_READER = "no reader has an estimate in this modality"
 ONE_MODALITY = "one modality has nothing to be compared with"
 CONFOUNDED = "readers are nested in modalities: their variance has no part of its own"
 
@@ -446,31 +447,90 @@ class SingleModality:
         """The variance between readers, beyond what cases make of it."""
         return self.ms_r - self.var + self.cov2
 
-    def rrrc(self) -> Mean:
-        """Readers and cases random."""
-        if self.r < 2:
-            return self.refused()
+    def rrrc_test(self) -> TEstimate:
+        """Test the mean against 0, readers and cases random."""
         d = self.ms_r + self.r * self.shared
         df = d**2 / (self.ms_r**2 / (self.r - 1)) if self.ms_r > 0 else float("inf")
-        return mean_of(t_estimate(self.mean, d / self.r, df, self.level))
+        return self.t_test(d, df)
+
+    def rrfc_test(self) -> TEstimate:
+        """Test the mean against 0, readers random and cases fixed."""
+        return self.t_test(self.ms_r, self.r - 1)
+
+    def frrc_test(self) -> ZEstimate:
+        """Test the mean against 0, readers fixed and cases random."""
+        if self.r < 1:
+            return ZEstimate(NAN, NAN, NAN, NAN, NAN, NAN, NO_READER)
+        d = rounded(self.var + (self.r - 1) * self.shared, self.var)
+        return z_estimate(self.mean, d / self.r, self.level)
+
+    def t_test(self, denominator: float, df: float) -> TEstimate:
+        """Test the mean against 0, unless there are too few readers."""
+        if self.r < 2:
+            reason = ONE_READER if self.r else NO_READER
+            return TEstimate(self.mean, NAN, NAN, NAN, NAN, NAN, NAN, reason)
+        return t_estimate(self.mean, denominator / self.r, df, self.level)
+
+    def rrrc(self) -> Mean:
+        """Readers and cases random."""
+        return mean_of(self.rrrc_test())
 
     def frrc(self) -> ZMean:
         """Readers fixed, cases random."""
-        if self.r < 1:
-            return ZMean(NAN, NAN, NAN, NAN, self.refused().reason)
-        d = rounded(self.var + (self.r - 1) * self.shared, self.var)
-        return z_mean_of(z_estimate(self.mean, d / self.r, self.level))
+        return z_mean_of(self.frrc_test())
 
     def rrfc(self) -> Mean:
         """Readers random, cases fixed."""
-        if self.r < 2:
-            return self.refused()
-        return mean_of(t_estimate(self.mean, self.ms_r / self.r, self.r - 1, self.level))
+        return mean_of(self.rrfc_test())
 
-    def refused(self) -> Mean:
-        """There are too few readers."""
-        reason = ONE_READER if self.r else "no reader has an estimate in this modality"
-        return Mean(self.mean, NAN, NAN, NAN, NAN, reason)
+
+class Standalone(NamedTuple):
+    """The readers of one modality against a standalone reading, such as an AI's."""
+
+    estimate: float  # figure of merit of the standalone reading
+    rrrc: TEstimate  # mean of the readers minus it
+    frrc: ZEstimate
+    rrfc: TEstimate
+    readers: list[ZEstimate]  # each reader minus it
+
+
+def against_standalone(
+    estimates: ArrayLike, covariance: ArrayLike, standalone: int, level: float = LEVEL
+) -> Standalone:
+    """Compare readers with one reading that is no sample of readers.
+
+    The analysis of a single modality, made on the differences.
+
+    Parameters
+    ----------
+    estimates : array_like, shape (n,)
+        Figures of merit of the readers and of the standalone reading; NaN is left out.
+    covariance : array_like, shape (n, n), of `estimates`
+    standalone : place of the standalone reading
+
+    References
+    ----------
+    Hillis SL, Schartz KM. J Med Imaging 2018;5:045503.
+    """
+    theta, v = np.asarray(estimates, dtype=np.float64), np.asarray(covariance, dtype=np.float64)
+    minus = np.eye(len(theta))
+    minus[:, standalone] -= 1
+    readers = [i for i in range(len(theta)) if i != standalone]
+    # A missing estimate must not spread by 0 * NaN.
+    difference = theta - theta[standalone]
+    v_difference = minus @ np.nan_to_num(v) @ minus.T
+    v_difference[np.isnan(v) | np.isnan(v[:, [standalone]]) | np.isnan(v[[standalone]])] = np.nan
+    one = SingleModality(difference[readers], v_difference[np.ix_(readers, readers)], level)
+    return Standalone(
+        float(theta[standalone]),
+        one.rrrc_test(),
+        one.frrc_test(),
+        one.rrfc_test(),
+        [
+            z_estimate(float(difference[i]), rounded(float(v_difference[i, i]), one.var), level)
+            for i in readers
+        ],
+    )
 
 
 def of_each_reader(

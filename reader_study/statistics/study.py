@@ -10,7 +10,12 @@ from reader_study.statistics.auc import Floats, kernel
 from reader_study.statistics.dbm import Dbm, dbm
 from reader_study.statistics.documents import Because
 from reader_study.statistics.intervals import TEstimate, against_margin, reverse
-from reader_study.statistics.mrmc import ObuchowskiRockette, Pair, obuchowski_rockette
+from reader_study.statistics.mrmc import (
+    ObuchowskiRockette,
+    Pair,
+    against_standalone,
+    obuchowski_rockette,
+)
 from reader_study.statistics.tables import Study
 from reader_study.statistics.ustat import (
     COMPONENTS,
@@ -29,6 +34,7 @@ class Analysis(NamedTuple):
     endpoint: str = "auc"  # auc, sensitivity, specificity
     threshold: float | None = None  # a rating from here on is positive
     margin: float | None = None  # of non-inferiority
+    standalone: str | None = None  # the reader that is the AI
 
 
 def analyse(study: Study, analysis: Analysis) -> dict[str, Any]:
@@ -94,13 +100,63 @@ def of_obuchowski_rockette(
 ) -> dict[str, Any]:
     """Estimate figures of merit and their covariance, and compare modalities."""
     estimates, v = merits(study, analysis, threshold)
-    result = obuchowski_rockette(estimates.reshape(study.ratings.shape[:2]), v)
+    shape = study.ratings.shape[:2]
+    estimates = estimates.reshape(shape)
+    modalities, readers = study.modalities, study.readers
+    found: dict[str, Any] = {}
+    if analysis.standalone is not None:
+        found = {"standalone": of_standalone(study, analysis.standalone, estimates, v)}
+        # What is no sample of readers takes no part in the rest.
+        keep_r = [j for j, name in enumerate(readers) if name != analysis.standalone]
+        keep_t = [i for i in range(shape[0]) if np.isfinite(estimates[i, keep_r]).any()]
+        rows = np.arange(estimates.size).reshape(shape)[np.ix_(keep_t, keep_r)].ravel()
+        estimates, v = estimates[np.ix_(keep_t, keep_r)], v[np.ix_(rows, rows)]
+        modalities, readers = [modalities[i] for i in keep_t], [readers[j] for j in keep_r]
+    result = obuchowski_rockette(estimates, v)
     return {
         "design": result.design,
         "mean_squares": Because(result.mean_squares, "there are no degrees of freedom"),
-        **named(result, study.modalities, study.readers),
-        **margins(result.rrrc.differences, study.modalities, analysis.margin),
+        **named(result, modalities, readers),
+        **margins(result.rrrc.differences, modalities, analysis.margin),
+        **found,
     }
+
+
+def of_standalone(study: Study, name: str, estimates: Floats, v: Floats) -> dict[str, Any]:
+    """Hold the readers of each modality against a standalone reading.
+
+    The reading is that under the same modality, or the only one there is.
+
+    Raises
+    ------
+    ValueError
+        If there is no such reader, or nobody else.
+    """
+    if name not in study.readers:
+        raise ValueError(f"--standalone: there is no reader '{name}' in the data")
+    place = study.readers.index(name)
+    others = [j for j in range(len(study.readers)) if j != place]
+    present = np.flatnonzero(np.isfinite(estimates[:, place]))
+    number = np.arange(estimates.size).reshape(estimates.shape)
+    found: dict[str, Any] = {}
+    for i, modality in enumerate(study.modalities):
+        if not np.isfinite(estimates[i, others]).any():
+            continue
+        at = i if i in present else int(present[0]) if len(present) == 1 else -1
+        if at < 0:
+            raise ValueError(f"'{name}' has no reading under '{modality}', and not just one other")
+        rows = [*number[i, others].tolist(), int(number[at, place])]
+        result = against_standalone(estimates.ravel()[rows], v[np.ix_(rows, rows)], len(others))
+        found[modality] = {
+            "reader": name,
+            **reasoned(result._replace(readers=[])),
+            "readers": {
+                study.readers[j]: one for j, one in zip(others, result.readers, strict=True)
+            },
+        }
+    if not found:
+        raise ValueError(f"there is no reader beside '{name}'")
+    return found
 
 
 def of_dbm(study: Study, analysis: Analysis, threshold: float | None) -> dict[str, Any]:
@@ -114,6 +170,8 @@ def of_dbm(study: Study, analysis: Analysis, threshold: float | None) -> dict[st
     ValueError
         If another covariance than the jackknife's is asked for.
     """
+    if analysis.standalone is not None:
+        raise ValueError("--standalone needs --method or")
     if analysis.covariance != "jackknife":
         raise ValueError("dbm is made of jackknife pseudovalues; leave --covariance out")
     if not study.crossed:
@@ -142,6 +200,8 @@ def of_u_statistics(study: Study, analysis: Analysis, threshold: float | None) -
     ValueError
         If cases come in clusters: the moments are of single cases.
     """
+    if analysis.standalone is not None:
+        raise ValueError("--standalone needs --method or")
     if study.clusters is not None:
         raise ValueError("--cluster needs --method or, with jackknife or delong covariances")
     ratings = study.cells
@@ -170,7 +230,7 @@ def of_u_statistics(study: Study, analysis: Analysis, threshold: float | None) -
 def reasoned(found: Any) -> dict[str, Any]:
     """Return the numbers of a named tuple by name, each with why it may be missing."""
     values = found._asdict()
-    reason = values.pop("reason")
+    reason = values.pop("reason", "")
     values.pop("parts", None)
     return {key: Because(value, reason) for key, value in values.items()}
 
