@@ -57,7 +57,7 @@ def of_roc(
             "curve": {
                 "fpr": curve.fpr,
                 "tpr": curve.tpr,
-                "threshold": [None, *curve.threshold[1:].tolist()],
+                "threshold": curve.threshold,
             },
         }
         if within is not None:

@@ -17,6 +17,7 @@ from scipy import stats
 from reader_study.statistics.auc import Floats
 from reader_study.statistics.intervals import LEVEL, NAN, Mean, TEstimate, mean_of, t_estimate
 from reader_study.statistics.mrmc import (
+    NO_COVARIANCE,
     ONE_MODALITY,
     ONE_READER,
     Components,
@@ -103,6 +104,8 @@ class Dbm(NamedTuple):
 
 def mean_squares(y: Floats) -> MeanSquares:
     """Take the variance of `y`, shape (n_modalities, n_readers, n_cases), apart."""
+    if not np.isfinite(y).all():
+        return MeanSquares(NAN, NAN, NAN, NAN, NAN, NAN, NAN, NO_COVARIANCE)
     sizes = y.shape
     effects: dict[tuple[int, ...], Floats] = {(): y.mean(axis=(0, 1, 2), keepdims=True)}
     found: dict[tuple[int, ...], float] = {}
@@ -188,15 +191,7 @@ def dbm(estimates: ArrayLike, without: ArrayLike, level: float = LEVEL) -> Dbm:
             },
             [found[1] for found in single],
             [of_reader(theta[:, j], y[:, j], pairs, level) for j in range(r)],
-            [
-                [
-                    mean_of(
-                        t_estimate(float(theta[i, j]), float(y[i, j].var(ddof=1)) / n, n - 1, level)
-                    )
-                    for j in range(r)
-                ]
-                for i in range(t)
-            ],
+            [[of_cell(float(theta[i, j]), y[i, j], level) for j in range(r)] for i in range(t)],
         ),
         rrfc=RandomReaders(
             f_test(ms.t, ms.tr, t - 1, df_tr, random_reason),
@@ -208,6 +203,8 @@ def dbm(estimates: ArrayLike, without: ArrayLike, level: float = LEVEL) -> Dbm:
 
 def satterthwaite(denominator: float, own: float, df: float) -> float:
     """Return the degrees of freedom of a denominator of which `own` has `df`."""
+    if np.isnan(denominator):
+        return NAN
     if own == 0:
         return float("inf") if denominator > 0 else NAN
     return denominator**2 / (own**2 / df) if df > 0 else NAN
@@ -215,6 +212,8 @@ def satterthwaite(denominator: float, own: float, df: float) -> float:
 
 def f_test(numerator: float, denominator: float, df1: float, df2: float, reason: str) -> FTest:
     """Return the F test of two mean squares."""
+    if not reason and np.isnan(denominator):
+        reason = NO_COVARIANCE
     if not reason and not denominator > 0:
         reason = "no variation between readers and modalities is left to test against"
     if reason:
@@ -253,6 +252,13 @@ def of_modality(theta: Floats, y: Floats, level: float) -> tuple[Mean, Mean, Mea
     )
 
 
+def of_cell(theta: float, y: Floats, level: float) -> Mean:
+    """Estimate the figure of merit of one reader under one modality."""
+    n = len(y)
+    variance = float(y.var(ddof=1)) / n if n > 1 else NAN
+    return mean_of(t_estimate(theta, variance, n - 1, level))
+
+
 def of_reader(
     theta: Floats, y: Floats, pairs: list[Pair], level: float
 ) -> dict[Pair, FixedEstimate]:
@@ -281,7 +287,7 @@ def pseudovalue_components(ms: MeanSquares, t: int, r: int, n: int) -> Pseudoval
         var_tc=(ms.tc - ms.trc) / r,
         var_rc=(ms.rc - ms.trc) / t,
         var_error=ms.trc,
-        reason=ONE_MODALITY if t < 2 else ONE_READER if r < 2 else "",
+        reason=ONE_MODALITY if t < 2 else ONE_READER if r < 2 else NO_COVARIANCE,
     )
 
 

@@ -40,6 +40,9 @@ def plainly(value: Any, path: str, reason: str, notes: dict[str, str]) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         notes[path] = reason if math.isnan(value) else "unlimited"
         return None
+    if value is None:
+        notes[path] = reason
+        return None
     if isinstance(value, Because):
         return plainly(value.value, path, value.reason or reason, notes)
     if hasattr(value, "_asdict"):

@@ -59,7 +59,7 @@ class ZMean(NamedTuple):
 def why_not(variance: float) -> str:
     """Say why a variance gives no test; empty where it does."""
     if np.isnan(variance):
-        return "the variance cannot be estimated from these data"
+        return "the variance over cases cannot be estimated from these data"
     if variance < 0:
         return f"the estimated variance is negative ({variance:.3g})"
     if variance == 0:

@@ -42,6 +42,7 @@ RELATIVE_ZERO = 1e-12
 
 ONE_READER = "one reader is no sample of readers"
 NO_READER = "no reader has an estimate in this modality"
+NO_COVARIANCE = "the covariance over cases cannot be estimated from these data"
 ONE_MODALITY = "one modality has nothing to be compared with"
 CONFOUNDED = "readers are nested in modalities: their variance has no part of its own"
 
@@ -314,7 +315,7 @@ class Balanced(NamedTuple):
         if not self.df_error > 0:
             return ONE_READER
         if np.isnan(denominator):
-            return "the covariance over cases cannot be estimated from these data"
+            return NO_COVARIANCE
         if denominator == 0:
             return "no variation between readers and modalities is left to test against"
         return ""
@@ -359,7 +360,7 @@ class Balanced(NamedTuple):
         d = self.frrc_denominator()
         if not reason and not d > 0:
             reason = (
-                "the covariance over cases cannot be estimated from these data"
+                NO_COVARIANCE
                 if np.isnan(d)
                 else f"the estimated variance over cases is not above 0 ({d:.3g})"
             )

@@ -11,6 +11,7 @@ from reader_study.statistics.dbm import Dbm, dbm
 from reader_study.statistics.documents import Because
 from reader_study.statistics.intervals import TEstimate, against_margin, reverse
 from reader_study.statistics.mrmc import (
+    NO_COVARIANCE,
     ObuchowskiRockette,
     Pair,
     against_standalone,
@@ -45,6 +46,11 @@ def analyse(study: Study, analysis: Analysis) -> dict[str, Any]:
     ValueError
         If the analysis does not fit the data; the text says why.
     """
+    needed = {"auc": (True, False), "sensitivity": (True,), "specificity": (False,)}
+    for truth in needed[analysis.endpoint]:
+        if not (study.malignant == truth).any():
+            kind = "malignant" if truth else "benign"
+            raise ValueError(f"there is no {kind} case, so no {analysis.endpoint}")
     threshold = threshold_of(study, analysis)
     if analysis.method == "ustat":
         found = of_u_statistics(study, analysis, threshold)
@@ -119,7 +125,15 @@ def of_obuchowski_rockette(
         **named(result, modalities, readers),
         **margins(result.rrrc.differences, modalities, analysis.margin),
         **found,
+        "notes": notes_on(study, analysis),
     }
+
+
+def notes_on(study: Study, analysis: Analysis) -> dict[str, str]:
+    """Say what holds for the whole analysis."""
+    if analysis.covariance == "delong" and not study.crossed:
+        return {"covariance": "DeLong's method needs every reader to read every case"}
+    return {}
 
 
 def of_standalone(study: Study, name: str, estimates: Floats, v: Floats) -> dict[str, Any]:
@@ -293,8 +307,19 @@ def left_out(study: Study, analysis: Analysis, threshold: float | None) -> tuple
 
 
 def merits(study: Study, analysis: Analysis, threshold: float | None) -> tuple[Floats, Floats]:
-    """Return the figure of merit of each cell, and their covariance over cases."""
+    """Return the figure of merit of each cell, and their covariance over cases.
+
+    The covariance is NaN throughout if it is DeLong's and a reading is missing.
+
+    Raises
+    ------
+    ValueError
+        If cases come in clusters and the covariance is the unbiased one.
+    """
     kind, clusters = analysis.covariance, study.clusters
+    if kind == "delong" and not study.crossed:
+        estimates, _ = merits(study, analysis._replace(covariance="jackknife"), threshold)
+        return estimates, np.full((estimates.size, estimates.size), np.nan)
     if clusters is not None and kind == "unbiased":
         raise ValueError("clusters need --covariance jackknife or delong")
     if threshold is not None:
@@ -332,9 +357,13 @@ def named(
         }
 
     fixed: Any = result.frrc
+    components = result.components
     return {
-        "auc": by_modality([dict(zip(readers, row, strict=True)) for row in result.estimates]),
-        "components": result.components,
+        "auc": Because(
+            by_modality([dict(zip(readers, row, strict=True)) for row in result.estimates]),
+            "this reader has not read both a malignant and a benign case under this modality",
+        ),
+        "components": components._replace(reason=components.reason or NO_COVARIANCE),
         "rrrc": random(result.rrrc),
         "frrc": {
             **random(fixed),

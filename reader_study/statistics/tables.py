@@ -207,9 +207,6 @@ def read_study(path: Path, cluster: str | None = None) -> Study:
     ratings = np.full(len(modalities) * len(readers) * len(cases), np.nan)
     ratings[place] = rating
     shape = (len(modalities), len(readers), len(cases))
-    for kind, wanted in (("malignant", True), ("benign", False)):
-        if not (malignant == wanted).any():
-            raise InputError(f"{path.name}, column truth: there is no {kind} case")
     return Study(modalities, readers, cases, ratings.reshape(shape), malignant, clusters)
 
 
@@ -218,7 +215,7 @@ def of_case(
 ) -> NDArray[np.intp]:
     """Return the one value that each case has in a column of readings."""
     found = np.zeros(n_cases, dtype=np.intp)
-    found[case] = value
+    found[case[::-1]] = value[::-1]  # the first row of a case counts
     differs = np.flatnonzero(found[case] != value)
     if len(differs):
         row = int(differs[0])
