@@ -1,7 +1,9 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 import type { Reading } from '../api/types'
+import { USUAL_SPEED } from '../viewer/cine'
 import { LEGEND } from '../viewer/keys'
-import type { Layout, Viewer, ViewerEvent, Window } from '../viewer/viewer'
+import type { Slab } from '../viewer/slab'
+import type { Layout, Plane, Viewer, ViewerEvent, Window } from '../viewer/viewer'
 import type { EventQueue } from './events'
 
 interface Images {
@@ -32,6 +34,9 @@ export function useImages({
   const [window, setWindow] = useState<Window>({ centre: -600, width: 1500 })
   const [inverted, setInverted] = useState(false)
   const [crosshair, setCrosshair] = useState(false)
+  const [active, setActive] = useState<Plane>('axial')
+  const [slabs, setSlabs] = useState<Partial<Record<Plane, Slab | null>>>({})
+  const [cine, setCine] = useState({ playing: false, slices_per_s: USUAL_SPEED })
   const [images, setImages] = useState<Images>({
     state: 'loading',
     problem: '',
@@ -72,6 +77,16 @@ export function useImages({
           return events.add(kind, data)
         case 'crosshair':
           return setCrosshair(event.on)
+        case 'active':
+          return setActive(event.plane)
+        case 'slab':
+          setSlabs(slabs => ({ ...slabs, [event.plane]: event.slab }))
+          if (visible.current) events.addThrottled(`slab ${event.plane}`, kind, data)
+          return
+        case 'cine':
+          setCine({ playing: event.playing, slices_per_s: event.slices_per_s })
+          if (visible.current) events.add(kind, data)
+          return
         case 'saliency':
           return onOverlayDrawn(event.planes.length > 0)
         case 'context_lost':
@@ -102,7 +117,8 @@ export function useImages({
     })
   }, [])
 
-  return { viewer, host, images, layout, window, inverted, crosshair }
+  const slab = slabs[active] ?? null
+  return { viewer, host, images, layout, window, inverted, crosshair, slab, cine }
 }
 
 /** How the loading goes, and what is wrong with the images. */

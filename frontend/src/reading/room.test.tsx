@@ -233,6 +233,22 @@ test('keys drive the images, and the next nodule brings its questions along', as
   expect(find('.questions').dataset.section).toBe('12')
 })
 
+test('slabs follow the active plane, and their thickness its keys', async () => {
+  await enter()
+  const slab = { projection: 'mip', thickness_mm: 10 } as const
+  await press('s')
+  expect(viewer.asked.at(-1)).toEqual(['setSlab', slab, 'active'])
+  await act(() => viewer.tell({ kind: 'slab', plane: 'axial', slab }))
+  await press('.')
+  expect(viewer.asked.at(-1)).toEqual(['setSlab', { ...slab, thickness_mm: 15 }, 'active'])
+  await press('S')
+  expect(viewer.asked.at(-1)).toEqual(['setSlab', slab, 'all'])
+  expect(find('.toolbar [aria-label=Slab] [aria-pressed=true]').textContent).toBe('MIPS')
+  // another plane is chosen, which shows single slices
+  await act(() => viewer.tell({ kind: 'active', plane: 'coronal' }))
+  expect(page.querySelector('.toolbar [aria-label=Slab] [aria-pressed=true]')).toBeNull()
+})
+
 test('a key pressed twice in a hurry counts twice', async () => {
   await enter()
   for (const _ of [1, 2]) {

@@ -1,7 +1,9 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks'
 import { type Api, Refusal, Unreachable } from '../api/client'
 import type { Nodule, Reading, Value } from '../api/types'
+import { nextSpeed } from '../viewer/cine'
 import { type Command, commandOf, focusOf } from '../viewer/keys'
+import { nextSlab, nextThickness, type Projection, USUAL_THICKNESS_MM } from '../viewer/slab'
 import { type Viewer, WINDOW_PRESETS } from '../viewer/viewer'
 import { AiPanel, type Overlay } from './ai'
 import { missingAnswers, sectionOf } from './answers'
@@ -39,6 +41,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
   const [overlay, setOverlay] = useState<Overlay>({ on: true, opacity: 0.45 })
   const [overlayDrawn, setOverlayDrawn] = useState(false)
   const [markers, setMarkers] = useState(true)
+  const [thickness_mm, setThickness] = useState(USUAL_THICKNESS_MM)
   const panel = useRef<HTMLElement>(null)
   const events = useMemo(() => new EventQueue(api), [api])
   events.stage = state.stage
@@ -188,6 +191,17 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
   const goToFormRef = useRef(goToForm)
   goToFormRef.current = goToForm
 
+  // Slabs
+
+  const changeThickness = (thickness_mm: number) => {
+    setThickness(thickness_mm)
+    if (shown.slab) viewer?.setSlab({ ...shown.slab, thickness_mm }, 'active')
+  }
+  const chooseProjection = (projection: Projection) => {
+    const again = shown.slab?.projection === projection
+    viewer?.setSlab(again ? null : { projection, thickness_mm }, 'active')
+  }
+
   // Keys
 
   const obey = (command: Command) => {
@@ -210,6 +224,18 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
         return viewer?.arrange(shown.layout === 'mpr' ? 'axial' : 'mpr')
       case 'crosshair':
         return viewer?.useCrosshair(!shown.crosshair)
+      case 'slab':
+        return command.where === 'all'
+          ? viewer?.setSlab(shown.slab, 'all')
+          : viewer?.setSlab(nextSlab(shown.slab, thickness_mm), 'active')
+      case 'thickness':
+        return changeThickness(
+          nextThickness(shown.slab?.thickness_mm ?? thickness_mm, command.step),
+        )
+      case 'cine':
+        return viewer?.playCine(!shown.cine.playing)
+      case 'speed':
+        return viewer?.setCineSpeed(nextSpeed(shown.cine.slices_per_s, command.step))
       case 'markers':
         viewer?.showMarkers(!markers)
         return setMarkers(!markers)
@@ -271,6 +297,9 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
           inverted={shown.inverted}
           crosshair={shown.crosshair}
           markers={markers}
+          slab={shown.slab}
+          thickness_mm={shown.slab?.thickness_mm ?? thickness_mm}
+          cine={shown.cine}
           nodules={nodules}
           selected={nodule?.id ?? null}
           disabled={viewer === null || images.state === 'loading'}
@@ -279,6 +308,10 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
           onInvert={() => obey({ do: 'invert' })}
           onCrosshair={() => obey({ do: 'crosshair' })}
           onMarkers={() => obey({ do: 'markers' })}
+          onProjection={chooseProjection}
+          onThickness={step => obey({ do: 'thickness', step })}
+          onCine={() => obey({ do: 'cine' })}
+          onSpeed={step => obey({ do: 'speed', step })}
           onReset={() => obey({ do: 'reset' })}
           onNodule={({ id }) => choose(id)}
           onLegend={() => setLegend(!legend)}

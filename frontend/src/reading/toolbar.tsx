@@ -1,4 +1,5 @@
 import type { Nodule } from '../api/types'
+import { PROJECTIONS, type Projection, type Slab } from '../viewer/slab'
 import type { Layout } from '../viewer/viewer'
 import { WINDOW_PRESETS, type Window } from '../viewer/viewer'
 
@@ -8,6 +9,10 @@ interface ToolbarProps {
   inverted: boolean
   crosshair: boolean
   markers: boolean
+  /** Of the active plane. */
+  slab: Slab | null
+  thickness_mm: number
+  cine: { playing: boolean; slices_per_s: number }
   nodules: Nodule[]
   selected: number | null
   disabled: boolean
@@ -16,6 +21,10 @@ interface ToolbarProps {
   onInvert(): void
   onCrosshair(): void
   onMarkers(): void
+  onProjection(projection: Projection): void
+  onThickness(step: 1 | -1): void
+  onCine(): void
+  onSpeed(step: 1 | -1): void
   onReset(): void
   onNodule(nodule: Nodule): void
   onLegend(): void
@@ -80,8 +89,75 @@ export function Toolbar(props: ToolbarProps) {
         />
         <Tool name="Reset" shortcut="R" {...{ disabled }} onClick={props.onReset} />
       </fieldset>
+      <fieldset class="group" aria-label="Slab">
+        {PROJECTIONS.map(({ projection, name }, i) => (
+          <Tool
+            key={projection}
+            name={name}
+            shortcut={i === 0 ? 'S' : ''}
+            on={props.slab?.projection === projection}
+            {...{ disabled }}
+            onClick={() => props.onProjection(projection)}
+          />
+        ))}
+        <Stepper
+          what="Slab"
+          value={`${props.thickness_mm} mm`}
+          less={['Thinner', ',']}
+          more={['Thicker', '.']}
+          {...{ disabled }}
+          onStep={props.onThickness}
+        />
+      </fieldset>
+      <fieldset class="group" aria-label="Cine">
+        <Tool
+          name="Cine"
+          shortcut="P"
+          on={props.cine.playing}
+          {...{ disabled }}
+          onClick={props.onCine}
+        />
+        <Stepper
+          what="Cine"
+          value={`${props.cine.slices_per_s} / s`}
+          less={['Slower', '<']}
+          more={['Faster', '>']}
+          {...{ disabled }}
+          onStep={props.onSpeed}
+        />
+      </fieldset>
       <Tool name="Keys" shortcut="?" disabled={false} onClick={props.onLegend} />
     </div>
+  )
+}
+
+/** A value between two buttons that make it smaller and larger. */
+function Stepper(props: {
+  what: string
+  value: string
+  less: [name: string, shortcut: string]
+  more: [name: string, shortcut: string]
+  disabled: boolean
+  onStep(step: 1 | -1): void
+}) {
+  const button = ([name, shortcut]: [string, string], sign: string, step: 1 | -1) => (
+    <button
+      type="button"
+      class="tool step"
+      aria-label={`${props.what}: ${name.toLowerCase()}`}
+      title={`${name} (${shortcut})`}
+      disabled={props.disabled}
+      onClick={() => props.onStep(step)}
+    >
+      {sign}
+    </button>
+  )
+  return (
+    <span class="stepper">
+      {button(props.less, '−', -1)}
+      <output>{props.value}</output>
+      {button(props.more, '+', 1)}
+    </span>
   )
 }
 

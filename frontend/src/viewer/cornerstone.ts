@@ -14,12 +14,14 @@ import {
 import { init as initLoader } from '@cornerstonejs/dicom-image-loader'
 import { utilities as metadataUtilities } from '@cornerstonejs/metadata'
 import type { Nodule, PatientPoint, Saliency, Series } from '../api/types'
+import { Cine, following } from './cine'
 import { add, cross, depth_mm, edgeLetters, meetingLine, subtract, type View } from './geometry'
 import { type Drag, readGestures } from './gestures'
 import { Labels } from './labels'
 import { loadNearestFirst } from './loading'
 import { MarkerLayer, type ReferenceLine } from './markers'
 import { SaliencyLayer } from './saliency'
+import { imagesOfSlab, type Projection, type Slab } from './slab'
 import {
   imageOf,
   measureSlices,
@@ -57,6 +59,12 @@ const ORIENTATION: Record<Plane, Enums.OrientationAxis> = {
   coronal: Enums.OrientationAxis.CORONAL,
 }
 
+const BLEND: Record<Projection, Enums.BlendModes> = {
+  mip: Enums.BlendModes.MAXIMUM_INTENSITY_BLEND,
+  minip: Enums.BlendModes.MINIMUM_INTENSITY_BLEND,
+  mean: Enums.BlendModes.AVERAGE_INTENSITY_BLEND,
+}
+
 let initialised = false
 
 /**
@@ -91,6 +99,7 @@ interface Pane {
   saliency: SaliencyLayer
   labels: Labels
   fitted_mm: number
+  slab: Slab | null
 }
 
 class CornerstoneViewer implements Viewer {
@@ -114,6 +123,7 @@ class CornerstoneViewer implements Viewer {
   #saliency: Saliency | null = null
   #saliencyOpacity = 0.45
   #redraws = 0
+  readonly #cine = new Cine(() => this.#turn())
   #closed = false
 
   constructor(readonly container: HTMLElement) {
@@ -169,6 +179,7 @@ class CornerstoneViewer implements Viewer {
   }
 
   arrange(layout: Layout): void {
+    this.playCine(false)
     this.#layout = layout
     this.container.dataset.layout = layout
     // Hidden panes keep their size beneath the axial one, so that switching costs nothing.
@@ -183,6 +194,7 @@ class CornerstoneViewer implements Viewer {
   }
 
   goTo(point: PatientPoint, diameter_mm: number | null = null): void {
+    this.playCine(false)
     const close = Math.max(CLOSE_UP_MM, 3 * (diameter_mm ?? 0))
     for (const plane of PLANES) {
       const parallelScale = Math.min(this.#camera(plane).parallelScale, close)
@@ -191,6 +203,7 @@ class CornerstoneViewer implements Viewer {
   }
 
   scroll(slices: number): void {
+    this.playCine(false)
     this.#scroll(this.#active, slices)
   }
 
@@ -213,7 +226,37 @@ class CornerstoneViewer implements Viewer {
     this.#zoom(this.#active, factor)
   }
 
+  setSlab(slab: Slab | null, where: 'active' | 'all'): void {
+    const volume = this.#volume
+    if (!volume) return
+    for (const plane of where === 'all' ? PLANES : [this.#active]) {
+      this.#panes[plane].slab = slab
+      const viewport = this.#viewport(plane)
+      viewport.setBlendMode(slab ? BLEND[slab.projection] : Enums.BlendModes.COMPOSITE)
+      if (slab) {
+        // Cornerstone clips at its "thickness" on either side of the slice, which makes two of it.
+        viewport.setSlabThickness(slab.thickness_mm / 2)
+      } else viewport.resetSlabThickness()
+      viewport.render()
+      this.#tell({ kind: 'slab', plane, slab })
+    }
+  }
+
+  playCine(playing: boolean): void {
+    if (playing === this.#cine.playing) return
+    if (playing) this.#cine.play()
+    else this.#cine.stop()
+    this.#tellCine()
+  }
+
+  setCineSpeed(slices_per_s: number): void {
+    this.#cine.setSpeed(slices_per_s)
+    this.#tellCine()
+  }
+
   reset(): void {
+    this.playCine(false)
+    this.setSlab(null, 'all')
     this.#window = WINDOW_PRESETS[0] ?? STARTING_WINDOW
     this.#inverted = false
     for (const plane of PLANES) {
@@ -283,6 +326,7 @@ class CornerstoneViewer implements Viewer {
       inverted: this.#inverted,
       markers_shown: this.#markersShown,
       crosshair: this.#crosshair,
+      cine: { playing: this.#cine.playing, slices_per_s: this.#cine.speed },
       saliency_opacity: this.#saliencyOpacity,
       software_rendering: getRenderingCapabilities().softwareRasterizer,
       panes: { axial: pane('axial'), sagittal: pane('sagittal'), coronal: pane('coronal') },
@@ -291,6 +335,7 @@ class CornerstoneViewer implements Viewer {
 
   close(): void {
     this.#closed = true
+    this.#cine.stop()
     this.#resizing.disconnect()
     eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, this.#contextLost)
     this.#listeners.clear()
@@ -338,7 +383,7 @@ class CornerstoneViewer implements Viewer {
       progress: (index, loaded, failed) => {
         this.#arrived = loaded
         this.#failed = failed.size
-        this.#redraw(Math.abs(index - this.#imageOnScreen()) <= 1)
+        this.#redraw(this.#axialShows(index))
         this.#tell({
           kind: 'progress',
           loaded: loaded.size,
@@ -405,23 +450,44 @@ class CornerstoneViewer implements Viewer {
       right: cross(up, normal),
       mm_per_pixel: (2 * parallelScale) / Math.max(1, height),
       spacing_mm: this.#slices?.[plane].spacing_mm ?? 1,
+      slab_mm: this.#panes[plane].slab?.thickness_mm ?? 0,
       width,
       height,
       project: point => viewport.worldToCanvas([...point]),
     }
   }
 
-  #place(plane: Plane): Pick<PaneState, 'index' | 'total' | 'position_mm' | 'loaded' | 'zoom'> {
+  #place(
+    plane: Plane,
+  ): Pick<PaneState, 'index' | 'total' | 'position_mm' | 'loaded' | 'zoom' | 'slab'> {
     const { focalPoint, parallelScale } = this.#camera(plane)
     const slices = this.#slices?.[plane]
-    const zoom = (this.#panes[plane].fitted_mm || parallelScale) / parallelScale
-    if (!slices) return { index: 0, total: 0, position_mm: focalPoint, loaded: false, zoom }
+    const { fitted_mm, slab } = this.#panes[plane]
+    const view = {
+      position_mm: focalPoint,
+      zoom: (fitted_mm || parallelScale) / parallelScale,
+      slab,
+    }
+    if (!slices) return { index: 0, total: 0, loaded: false, ...view }
     const index = nearestSlice(slices, focalPoint)
     const loaded =
       plane === 'axial'
-        ? this.#arrived.has(imageOf(slices, index))
+        ? this.#axialArrived(slices, index)
         : this.#arrived.size === this.#volume?.imageIds.length
-    return { index: index + 1, total: slices.total, position_mm: focalPoint, loaded, zoom }
+    return { index: index + 1, total: slices.total, loaded, ...view }
+  }
+
+  /** Whether all that the axial pane shows at slice `index` is there. */
+  #axialArrived(slices: Slices, index: number): boolean {
+    const thickness = this.#panes.axial.slab?.thickness_mm ?? 0
+    return imagesOfSlab(slices, index, thickness).every(image => this.#arrived.has(image))
+  }
+
+  /** Whether an image is part of what the axial pane shows, or next to it. */
+  #axialShows(image: number): boolean {
+    const slab_mm = this.#panes.axial.slab?.thickness_mm ?? 0
+    const reach = slab_mm / 2 / (this.#slices?.axial.spacing_mm ?? 1) + 1
+    return Math.abs(image - this.#imageOnScreen()) <= reach
   }
 
   /** Centre a pane on `point`, on the slice nearest to it. */
@@ -467,6 +533,17 @@ class CornerstoneViewer implements Viewer {
     this.#look(plane, ontoSlice(slices, focalPoint, target))
   }
 
+  /** One slice on in cine; what has not arrived is waited for. */
+  #turn(): void {
+    const plane = this.#active
+    const slices = this.#slices?.[plane]
+    if (!slices) return
+    const { focalPoint } = this.#camera(plane)
+    const next = following(nearestSlice(slices, focalPoint), slices.total)
+    if (plane === 'axial' && !this.#axialArrived(slices, next)) return
+    this.#look(plane, ontoSlice(slices, focalPoint, next))
+  }
+
   #zoom(plane: Plane, factor: number): void {
     const { focalPoint, parallelScale } = this.#camera(plane)
     const fitted = this.#panes[plane].fitted_mm || parallelScale
@@ -500,6 +577,7 @@ class CornerstoneViewer implements Viewer {
       saliency: new SaliencyLayer(),
       labels: new Labels(plane),
       fitted_mm: 0,
+      slab: null,
     }
     pane.element.className = `pane ${plane}`
     pane.element.tabIndex = 0
@@ -522,14 +600,17 @@ class CornerstoneViewer implements Viewer {
         this.focus()
       },
       drag: (kind, from, to) => this.#drag(plane, kind, from, to),
-      scroll: slices => this.#scroll(plane, slices),
+      scroll: slices => this.scroll(slices),
       zoom: factor => this.#zoom(plane, factor),
     })
     return pane
   }
 
   #activate(plane: Plane): void {
+    if (plane === this.#active && this.#panes[plane].element.classList.contains('active')) return
+    this.playCine(false)
     this.#active = plane
+    this.#tell({ kind: 'active', plane })
     for (const other of PLANES) {
       this.#panes[other].element.classList.toggle('active', other === plane)
     }
@@ -634,6 +715,11 @@ class CornerstoneViewer implements Viewer {
       else runs.push([index, index])
     }
     return runs
+  }
+
+  #tellCine(): void {
+    const { playing, speed: slices_per_s } = this.#cine
+    this.#tell({ kind: 'cine', plane: this.#active, playing, slices_per_s })
   }
 
   #tell(event: ViewerEvent): void {

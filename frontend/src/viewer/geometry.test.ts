@@ -65,6 +65,17 @@ describe('a sphere cut by a slice', () => {
   test('misses a sphere that lies farther away than its radius', () => {
     expect(crossSection([0, 0, 5], 5, aView('axial'))).toBeNull()
   })
+
+  test('is whole while its centre lies in the slab, and smaller where the slab ends before it', () => {
+    const slab = aView('axial', { slab_mm: 20 })
+    expect(crossSection([5, 6, 9], 5, slab)).toEqual({
+      centre: [5, 6, 0],
+      radius_mm: 5,
+      off_centre: false,
+    })
+    expect(crossSection([5, 6, 13], 5, slab)).toMatchObject({ radius_mm: 4, off_centre: true })
+    expect(crossSection([5, 6, 15], 5, slab)).toBeNull()
+  })
 })
 
 test('the line of a sagittal plane runs down the axial view and leaves out its middle', () => {

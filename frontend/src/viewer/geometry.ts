@@ -17,6 +17,8 @@ export interface View {
   mm_per_pixel: number
   /** Distance between neighbouring slices. */
   spacing_mm: number
+  /** How far what is seen reaches through the slice; 0 for a single slice. */
+  slab_mm: number
   width: number
   height: number
   /** Patient space to canvas pixels, along the normal. */
@@ -73,18 +75,19 @@ export function depth_mm(point: PatientPoint, view: Pick<View, 'point' | 'normal
   return dot(subtract(point, view.point), view.normal)
 }
 
-/** The circle in which the slice cuts a sphere, or null when it misses. */
+/** The circle in which the slice, or the slab, cuts a sphere, or null when it misses. */
 export function crossSection(
   centre: PatientPoint,
   radius_mm: number,
-  view: Pick<View, 'point' | 'normal' | 'spacing_mm'>,
+  view: Pick<View, 'point' | 'normal' | 'spacing_mm' | 'slab_mm'>,
 ): { centre: PatientPoint; radius_mm: number; off_centre: boolean } | null {
   const depth = depth_mm(centre, view)
-  if (Math.abs(depth) >= radius_mm) return null
+  const outside = Math.max(0, Math.abs(depth) - view.slab_mm / 2)
+  if (outside >= radius_mm) return null
   return {
     centre: add(centre, view.normal, -depth),
-    radius_mm: Math.sqrt(radius_mm ** 2 - depth ** 2),
-    off_centre: Math.abs(depth) > view.spacing_mm / 2 + 1e-6,
+    radius_mm: Math.sqrt(radius_mm ** 2 - outside ** 2),
+    off_centre: outside > (view.slab_mm > 0 ? 0 : view.spacing_mm / 2) + 1e-6,
   }
 }
 

@@ -6,6 +6,9 @@ export type Command =
   | { do: 'zoom'; factor: number }
   | { do: 'nodule'; step: 1 | -1 }
   | { do: 'opacity'; step: number }
+  | { do: 'slab'; where: 'active' | 'all' }
+  | { do: 'thickness'; step: 1 | -1 }
+  | { do: 'speed'; step: 1 | -1 }
   | {
       do:
         | 'invert'
@@ -13,6 +16,7 @@ export type Command =
         | 'layout'
         | 'crosshair'
         | 'markers'
+        | 'cine'
         | 'overlay'
         | 'legend'
         | 'form'
@@ -50,6 +54,13 @@ const BINDINGS: readonly Binding[] = [
   { keys: ['l', 'L'], command: { do: 'layout' }, inForm: true },
   { keys: ['c', 'C'], command: { do: 'crosshair' }, inForm: true },
   { keys: ['m', 'M'], command: { do: 'markers' }, inForm: true },
+  { keys: ['s'], command: { do: 'slab', where: 'active' }, inForm: true },
+  { keys: ['S'], command: { do: 'slab', where: 'all' }, inForm: true },
+  { keys: [','], command: { do: 'thickness', step: -1 }, inForm: true },
+  { keys: ['.'], command: { do: 'thickness', step: 1 }, inForm: true },
+  { keys: ['p', 'P'], command: { do: 'cine' }, inForm: true },
+  { keys: ['<'], command: { do: 'speed', step: -1 }, inForm: true },
+  { keys: ['>'], command: { do: 'speed', step: 1 }, inForm: true },
   { keys: ['o', 'O'], command: { do: 'overlay' }, inForm: true },
   { keys: ['['], command: { do: 'opacity', step: -0.1 }, inForm: true },
   { keys: [']'], command: { do: 'opacity', step: 0.1 }, inForm: true },
@@ -91,6 +102,11 @@ export const LEGEND: readonly (readonly [string, readonly (readonly [string, str
       ['I', 'invert'],
       ['+, −', 'zoom'],
       ['L', 'axial alone, or three planes'],
+      ['S', 'slab: MIP, MinIP, mean, single slices'],
+      ['Shift S', 'the same slab in all planes'],
+      [', and .', 'thinner, thicker slab'],
+      ['P', 'cine: play, stop'],
+      ['<, >', 'cine slower, faster'],
       ['C', 'crosshair on the left button'],
       ['M', 'nodule markers'],
       ['O', 'AI overlay (once it is shown)'],

@@ -1,4 +1,5 @@
 import { edgeLetters, scaleBar, type View } from './geometry'
+import { slabLabel } from './slab'
 import type { PaneState, Plane, Window } from './viewer'
 
 const AXIS: Record<Plane, { letter: string; index: 0 | 1 | 2 }> = {
@@ -12,6 +13,7 @@ export class Labels {
   readonly element = document.createElement('div')
   readonly #parts = {
     slice: this.#part('corner top-left'),
+    slab: this.#part('corner top-right'),
     window: this.#part('corner bottom-left'),
     notice: this.#part('notice'),
     left: this.#part('letter left'),
@@ -27,7 +29,7 @@ export class Labels {
 
   draw(
     view: View,
-    pane: Pick<PaneState, 'index' | 'total' | 'position_mm' | 'loaded' | 'zoom'>,
+    pane: Pick<PaneState, 'index' | 'total' | 'position_mm' | 'zoom' | 'slab'>,
     window: Window,
     inverted: boolean,
     notice: string,
@@ -43,6 +45,7 @@ export class Labels {
       parts.window,
       `Zoom ${pane.zoom.toFixed(1)}×\nW ${Math.round(window.width)}  L ${String(Math.round(window.centre)).replace('-', '−')}${inverted ? '  inverted' : ''}`,
     )
+    write(parts.slab, pane.slab ? slabLabel(pane.slab) : '')
     write(parts.notice, notice)
     const letters = edgeLetters(view)
     for (const edge of ['left', 'right', 'top', 'bottom'] as const)

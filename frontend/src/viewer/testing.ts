@@ -18,6 +18,7 @@ export function aView(plane: Plane, change: Partial<Omit<View, 'project'>> = {})
     right: cross(up, normal),
     mm_per_pixel: 1,
     spacing_mm: 1,
+    slab_mm: 0,
     width: 400,
     height: 300,
     ...change,

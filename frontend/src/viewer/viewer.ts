@@ -1,4 +1,5 @@
 import type { Nodule, PatientPoint, Saliency, Series } from '../api/types'
+import type { Slab } from './slab'
 
 export type Plane = 'axial' | 'sagittal' | 'coronal'
 export const PLANES: readonly Plane[] = ['axial', 'sagittal', 'coronal']
@@ -31,6 +32,9 @@ export type ViewerEvent =
   | { kind: 'window'; centre: number; width: number; inverted: boolean }
   | { kind: 'layout'; layout: Layout }
   | { kind: 'crosshair'; on: boolean }
+  | { kind: 'slab'; plane: Plane; slab: Slab | null }
+  | { kind: 'active'; plane: Plane }
+  | { kind: 'cine'; plane: Plane; playing: boolean; slices_per_s: number }
   | { kind: 'saliency'; planes: Plane[] }
   | { kind: 'context_lost' }
 
@@ -51,6 +55,8 @@ export interface PaneState {
   loaded: boolean
   mm_per_pixel: number
   zoom: number
+  /** Null where single slices are shown. */
+  slab: Slab | null
   letters: { left: string; right: string; top: string; bottom: string }
   /** Canvas pixels (CSS) from the top left of the pane. */
   markers: MarkerOnCanvas[]
@@ -70,6 +76,7 @@ export interface ViewerState {
   inverted: boolean
   markers_shown: boolean
   crosshair: boolean
+  cine: { playing: boolean; slices_per_s: number }
   saliency_opacity: number
   software_rendering: boolean
   panes: Record<Plane, PaneState>
@@ -93,7 +100,12 @@ export interface Viewer {
   invert(): void
   /** Magnify the active plane by `factor`. */
   zoom(factor: number): void
-  /** Back to the whole body, the middle slice and the lung window. */
+  /** Show the active plane, or every plane, as slabs; null goes back to single slices. */
+  setSlab(slab: Slab | null, where: 'active' | 'all'): void
+  /** Scroll the active plane by itself, from head to feet, until the reader does something. */
+  playCine(playing: boolean): void
+  setCineSpeed(slices_per_s: number): void
+  /** Back to the whole body, the middle slice, single slices and the lung window. */
   reset(): void
   /** The nodules to be marked in every plane. */
   mark(nodules: Nodule[], selected: number | null): void

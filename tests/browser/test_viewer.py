@@ -1,0 +1,162 @@
+"""What the viewer shows, held against the voxels it was made from, in patient coordinates."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pydicom
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import Page, expect
+from scipy.ndimage import map_coordinates
+
+from reader_study.models import Event, Nodule, Study
+from tests.browser.room import pane, viewer, wait_until_loaded
+from tests.stack import wait_until
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+class Voxels(NamedTuple):
+    """A series on disk: `hu` is (z, y, x), `origin` and `spacing` are xyz in LPS millimetres."""
+
+    hu: NDArray[np.float32]
+    origin: NDArray[np.float64]
+    spacing: NDArray[np.float64]
+
+    def along_z(self, x: float, y: float, z: NDArray[np.float64]) -> NDArray[np.float32]:
+        """HU between the voxels on a line from feet to head."""
+        at = np.stack([np.full_like(z, x), np.full_like(z, y), z])
+        index = (at - self.origin[:, None]) / self.spacing[:, None]
+        return np.asarray(map_coordinates(self.hu, index[::-1], order=1, mode="nearest"))
+
+
+def read_voxels(folder: Path) -> Voxels:
+    slices = sorted(
+        (pydicom.dcmread(path) for path in folder.rglob("*.dcm")),
+        key=lambda one: float(one.ImagePositionPatient[2]),
+    )
+    hu = [s.pixel_array * float(s.RescaleSlope) + float(s.RescaleIntercept) for s in slices]
+    first, second = slices[0], slices[1]
+    step = float(second.ImagePositionPatient[2]) - float(first.ImagePositionPatient[2])
+    row, column = (float(value) for value in first.PixelSpacing)
+    return Voxels(
+        np.asarray(hu, np.float32),
+        np.asarray(first.ImagePositionPatient, float),
+        np.array([column, row, step]),
+    )
+
+
+@pytest.fixture
+def in_the_room(
+    page: Page, images_study: Study, log_in: Callable[[str], None]
+) -> tuple[Page, Nodule]:
+    """The generated case with the images loaded and its first nodule in the middle."""
+    log_in("reader")
+    page.get_by_role("link", name="Begin with case 1").click()
+    wait_until_loaded(page, images_study.cases.get().series.get().slices)
+    page.keyboard.press("n")
+    page.keyboard.press("N")
+    nodule = Nodule.objects.of_study(images_study).order_by("number")[0]
+    wait_until(lambda: abs(pane(page)["position_mm"][2] - nodule.z) < 2, "the nodule", 10)
+    return page, nodule
+
+
+MIDDLE = """plane => {
+  const canvas = document.querySelector(`.pane.${plane} canvas`)
+  const [x, y] = [Math.floor(canvas.width / 2), Math.floor(canvas.height / 2)]
+  return canvas.getContext('2d').getImageData(x, y, 1, 1).data[0]
+}"""
+
+
+def hu_in_the_middle(page: Page, plane: str = "axial") -> float:
+    """What the grey level in the middle of a pane stands for; only within the window."""
+    window = viewer(page)["window"]
+    grey = page.evaluate(MIDDLE, plane)
+    return window["centre"] - window["width"] / 2 + grey / 255 * window["width"]
+
+
+def test_a_slab_shows_what_the_voxels_within_its_thickness_say(
+    in_the_room: tuple[Page, Nodule], tmp_path: Path, pictures: Path
+):
+    page, nodule = in_the_room
+    voxels = read_voxels(tmp_path / "ct")
+    assert nodule.diameter_mm is not None
+    # Scrolled off until the nodule lies outside a slab of 10 mm, and inside one of 30 mm.
+    away = nodule.diameter_mm / 2 + 8
+    page.locator(".pane.axial").focus()
+    for _ in range(round(away / voxels.spacing[2])):
+        page.keyboard.press("ArrowDown")
+    wait_until(lambda: abs(pane(page)["position_mm"][2] - nodule.z) > away - 2, "off it", 10)
+    x, y, z = pane(page)["position_mm"]
+
+    def expected(thickness: float, of: Callable[[NDArray[np.float32]], float]) -> float:
+        return float(of(voxels.along_z(x, y, z + np.linspace(-thickness / 2, thickness / 2, 201))))
+
+    def shows(hu: float, within: float) -> Callable[[], bool]:
+        return lambda: abs(hu_in_the_middle(page) - hu) < within
+
+    def choose(key: str, label: str) -> None:
+        page.keyboard.press(key)
+        expect(page.locator(".pane.axial .top-right")).to_have_text(label)
+
+    single = expected(0, np.max)
+    wait_until(shows(single, 15), "the single slice", 10)
+    choose("s", "MIP 10 mm")
+    wait_until(shows(expected(10, np.max), 40), "the brightest within 10 mm", 10)
+    for label in ("MIP 15 mm", "MIP 20 mm", "MIP 30 mm"):
+        choose(".", label)
+    brightest = expected(30, np.max)
+    assert brightest > single + 300, "the nodule is bright, what lies before it is not"
+    wait_until(shows(brightest, 60), "the brightest within 30 mm", 10)
+    page.screenshot(path=pictures / "slab-mip.png")
+    # The nodule within the slab is marked, as what is seen of it.
+    assert [m["nodule"] for m in pane(page)["markers"]][:1] == [nodule.pk]
+    choose("s", "MinIP 30 mm")
+    wait_until(shows(expected(30, np.min), 40), "the darkest within 30 mm", 10)
+    choose("s", "Mean 30 mm")
+    wait_until(shows(expected(30, np.mean), 40), "the mean of 30 mm", 10)
+
+    # The other planes keep their slices until they are asked for slabs as well.
+    assert pane(page, "coronal")["slab"] is None
+    page.keyboard.press("S")
+    wait_until(
+        lambda: (
+            [pane(page, plane)["slab"] for plane in ("axial", "coronal", "sagittal")]
+            == [{"projection": "mean", "thickness_mm": 30}] * 3
+        ),
+        "slabs everywhere",
+        10,
+    )
+    page.keyboard.press("r")
+    expect(page.locator(".pane.coronal .top-right")).to_have_text("")
+    page.evaluate("dispatchEvent(new Event('pagehide'))")
+    wait_until(lambda: Event.objects.filter(kind="slab").exists(), "slabs are recorded", 10)
+
+
+def test_cine_plays_through_the_slices_until_the_reader_takes_over(
+    in_the_room: tuple[Page, Nodule],
+):
+    page, _ = in_the_room
+    page.locator(".pane.axial").focus()
+    before = pane(page)["index"]
+    page.keyboard.press("<")
+    page.keyboard.press("p")
+    expect(page.locator(".toolbar button", has_text="Cine")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    assert viewer(page)["cine"] == {"playing": True, "slices_per_s": 8}
+    wait_until(lambda: pane(page)["index"] >= before + 4, "slices go by", 10)
+    page.keyboard.press("ArrowUp")
+    assert not viewer(page)["cine"]["playing"]
+    stopped = pane(page)["index"]
+    page.wait_for_timeout(400)
+    assert pane(page)["index"] == stopped
+
+    # After the last slice comes the first.
+    page.keyboard.press("End")
+    page.keyboard.press("p")
+    wait_until(lambda: pane(page)["index"] < 5, "it begins again", 10)
+    page.keyboard.press("p")
+    assert not viewer(page)["cine"]["playing"]
