@@ -1,12 +1,12 @@
 # Everything is made inside the checkout: .venv, frontend/node_modules, frontend/dist and var.
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check format lock
+.PHONY: help demo install test check format lock bench-verify
 PORT ?= 8000
 PYTHON ?= python3
 IN_VENV := .venv/bin/python
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: install ## install and run the demonstration (PORT=8000, DICOM=folder NODULES=file.csv)
 	@exec $(IN_VENV) -m launcher.demo --port "$(PORT)" --dicom "$(DICOM)" --nodules "$(NODULES)"
@@ -29,3 +29,7 @@ format: ## put the code into its form
 
 lock: ## make the Python lock files anew from requirements.txt and requirements-dev.txt
 	@$(PYTHON) -m launcher.lock
+
+bench-verify: ## measure the check of a study's records (SIZES="10000 1000000")
+	@$(PYTHON) -m launcher.install --dev
+	@$(IN_VENV) -m benchmarks.verify --answers $(or $(SIZES),10000)

@@ -22,7 +22,17 @@ from reader_study.domain.errors import (
 )
 from reader_study.domain.questionnaire import Problem, each_answer, find_problems
 from reader_study.domain.reading import Stage, Step, advance
-from reader_study.models import Answer, Draft, Event, Nodule, Rating, Reading, Study, User
+from reader_study.models import (
+    Answer,
+    Draft,
+    Event,
+    Nodule,
+    Prediction,
+    Rating,
+    Reading,
+    Study,
+    User,
+)
 
 
 def _mine(reader: User, reading_id: int) -> Reading:
@@ -259,7 +269,10 @@ def show_ai(*, reader: User, reading_id: int, now: datetime) -> tuple[Reading, t
     items = visible_items(reading.reader.study, Stage(reading.stage))
     if not items:
         raise StepNotAllowed("Nothing of the AI may be seen at this stage.")
-    _tell(reading, "ai_sent", now, items=list(items))
+    bundles = Prediction.objects.filter(
+        job__nodule__series__case=reading.case_id, job__model=reading.reader.study.rules.ai.model
+    ).values_list("job__nodule", "bundle_hash")
+    _tell(reading, "ai_sent", now, items=list(items), bundles=dict(bundles))
     return reading, items
 
 

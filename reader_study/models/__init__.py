@@ -8,11 +8,13 @@ from reader_study.models.account import Membership, Role, User
 from reader_study.models.event import Event
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
 from reader_study.models.reading import Answer, Draft, Rating, Reading
+from reader_study.models.record import Chain, Record
 from reader_study.models.study import Case, Nodule, Series, Study
 
 __all__ = [
     "Answer",
     "Case",
+    "Chain",
     "Draft",
     "Event",
     "Job",
@@ -23,6 +25,7 @@ __all__ = [
     "Prediction",
     "Rating",
     "Reading",
+    "Record",
     "Role",
     "Series",
     "Study",

@@ -114,11 +114,15 @@ def test_the_ai_is_handed_out_after_the_lock_only_and_this_is_noted():
     with pytest.raises(StepNotAllowed):
         show_ai(**by(reading))
 
+    prediction = a_prediction(reading.case.series.get().nodules.get())
     lock_unaided(**by(reading), answers=answers_of(reading))
     _, items = show_ai(**by(reading))
 
     assert items == (Item.SCORE, Item.SEMANTIC, Item.SALIENCY)
-    assert Event.objects.get(kind="ai_sent").data == {"items": ["score", "semantic", "saliency"]}
+    assert Event.objects.get(kind="ai_sent").data == {
+        "items": ["score", "semantic", "saliency"],
+        "bundles": {str(prediction.job.nodule_id): prediction.bundle_hash},
+    }
 
 
 def test_submitting_needs_a_locked_unaided_answer():
@@ -196,8 +200,9 @@ def test_what_is_recorded_cannot_be_changed_in_the_database(table, change):
     rows = apps.get_model("reader_study", table).objects.all()
     assert rows.exists()
 
+    alter = {
+        "update": lambda: rows.update(id=F("id")),
+        "delete": lambda: rows._raw_delete(using="default"),
+    }[change]
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
-        if change == "delete":
-            rows._raw_delete(using="default")
-        else:
-            rows.update(id=F("id"))
+        alter()

@@ -1,0 +1,292 @@
+"""Whether what a study recorded is still as it was recorded, with all that follows from it.
+
+Reads only: one pass over the chain in its order, some records at a time.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from django.db import connection, transaction
+
+from reader_study.actions.prediction import bundle_hash
+from reader_study.domain.chain import content_hash, first_link, next_link
+from reader_study.domain.questionnaire import each_answer
+from reader_study.models import Answer, Chain, Prediction, Rating, Record, Study
+from reader_study.models.record import CONTENTS, contents_query
+
+AT_ONCE = 1000
+BUNDLES_AT_ONCE = 100
+
+Progress = Callable[[str, int, int], None]
+
+
+class Broken(NamedTuple):
+    """Something that is not as it was recorded; `number` is its place in the chain, if any."""
+
+    number: int | None
+    kind: str
+    row_id: int | None
+    problem: str
+
+    def __str__(self) -> str:
+        row = self.kind if self.row_id is None else f"{self.kind} {self.row_id}"
+        place = "" if self.number is None else f" (record {self.number})"
+        return f"{row}{place}: {self.problem}"
+
+
+class Verification(NamedTuple):
+    """How many records of each kind hold, the link of the last, and what is broken first."""
+
+    counts: dict[str, int]
+    length: int
+    head: bytes
+    broken: Broken | None
+
+
+class _Found(Exception):
+    """Ends the pass at the first broken row."""
+
+    def __init__(self, number: int | None, kind: str, row_id: int | None, problem: str) -> None:
+        super().__init__(problem)
+        self.broken = Broken(number, kind, row_id, problem)
+
+
+def _silent(what: str, done: int, of: int) -> None:
+    """Show nothing."""
+
+
+def verify_study(
+    study: Study, *, noted: bytes | None = None, progress: Progress = _silent
+) -> Verification:
+    """Check the chain of `study` and what is derived from its rows, up to what is broken.
+
+    `noted` is a head that was written down before: a chain that was made anew does not hold
+    it. Memory does not grow with the study. What is recorded meanwhile does not disturb.
+    """
+    nested = connection.in_atomic_block
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            if not nested:
+                cursor.execute("set transaction isolation level repeatable read read only")
+            cursor.execute("set local timezone = 'UTC'")
+            cursor.execute("set local extra_float_digits = 1")
+        run = _Pass(Study.objects.get(pk=study.pk), noted, progress)
+        try:
+            run.everything()
+        except _Found as found:
+            return Verification(dict(run.counts), run.number, run.link, found.broken)
+    return Verification(dict(run.counts), run.number, run.link, None)
+
+
+class _Pass:
+    """One pass over the chain of one study; `number` and `link` are of the last record."""
+
+    def __init__(self, study: Study, noted: bytes | None, progress: Progress) -> None:
+        self.study = study
+        self.noted = noted
+        self.progress = progress
+        self.number = 0
+        self.link = first_link(study.pk)
+        self.met = noted is None
+        self.counts: Counter[str] = Counter()
+
+    def everything(self) -> None:
+        """Raise `_Found` at the first thing that is broken."""
+        self._protocol()
+        self._chain()
+        self._unrecorded()
+        self._readings()
+
+    def _protocol(self) -> None:
+        document = self.study.protocol
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        if hashlib.sha256(text.encode()).hexdigest() != self.study.protocol_hash:
+            problem = "its protocol does not have the hash it was frozen with"
+            raise _Found(None, "study", self.study.pk, problem)
+
+    def _chain(self) -> None:
+        head = Chain.objects.filter(study=self.study).first()
+        length = head.length if head else 0
+        records = Record.objects.filter(study=self.study).order_by("number").iterator(AT_ONCE)
+        for batch in _batches(records, AT_ONCE):
+            self._records(batch)
+            self.progress("records", self.number, length)
+        if head is not None and (head.length, bytes(head.head)) != (self.number, self.link):
+            problem = (
+                f"it ends with record {self.number}, and its head is that of record {length}: "
+                "records were taken from its end, or put there"
+            )
+            raise _Found(None, "chain", None, problem)
+        if not self.met:
+            problem = "it does not hold the head that was noted down: it was made anew since"
+            raise _Found(None, "chain", None, problem)
+
+    def _records(self, batch: Sequence[Record]) -> None:
+        ids: dict[tuple[str, int], list[int]] = {}
+        for record in batch:
+            ids.setdefault((record.kind, record.version), []).append(record.row_id)
+        rows = {}
+        problems: dict[tuple[str, int], str] = {}
+        for (kind, version), wanted in ids.items():
+            if (kind, version) not in CONTENTS:
+                problem = f"nothing is known of {kind} records of version {version}"
+                raise _Found(self.number + 1, "chain", None, problem)
+            found = _contents(kind, version, wanted)
+            for row_id, what in self._derived(kind, wanted, found):
+                problems[kind, row_id] = what
+            rows[kind, version] = found
+        for record in batch:
+            self._record(record, rows[record.kind, record.version].get(record.row_id))
+            if problem := problems.get((record.kind, record.row_id)):
+                raise _Found(record.number, record.kind, record.row_id, problem)
+            self.counts[record.kind] += 1
+
+    def _record(self, record: Record, row: tuple[int, str] | None) -> None:
+        """Follow the chain by one record, whose row is now of this study and content."""
+        place = (record.number, record.kind, record.row_id)
+        if record.number != self.number + 1:
+            raise _Found(self.number + 1, "chain", None, "this record is missing")
+        if row is None:
+            raise _Found(*place, "the row was recorded and is not there")
+        study, content = row
+        if study != self.study.pk:
+            raise _Found(*place, "the row belongs to another study now")
+        if content_hash(content) != bytes(record.content):
+            problem = f"its content is not what was recorded; now it is {_short(content)}"
+            raise _Found(*place, problem)
+        link = next_link(self.link, bytes(record.content))
+        if link != bytes(record.link):
+            raise _Found(*place, "its link does not follow from the records before it")
+        self.number, self.link = record.number, link
+        self.met |= link == self.noted
+
+    # What follows from a row, and is stored beside it.
+
+    def _derived(
+        self, kind: str, ids: list[int], rows: dict[int, tuple[int, str]]
+    ) -> Iterator[tuple[int, str]]:
+        """Yield the rows from which something does not follow, and what."""
+        match kind:
+            case "answer":
+                return self._answers(ids)
+            case "prediction":
+                return _predictions(ids)
+            case "event":
+                return _events(rows)
+        return iter(())
+
+    def _answers(self, ids: list[int]) -> Iterator[tuple[int, str]]:
+        ratings: dict[int, list[str]] = {row_id: [] for row_id in ids}
+        for answer_id, *rating in Rating.objects.filter(answer__in=ids).values_list(
+            "answer_id", "nodule_id", "question", "cannot_assess", "value"
+        ):
+            ratings[answer_id].append(json.dumps(rating))
+        forms = Answer.objects.filter(pk__in=ids)
+        for row_id, form, protocol_hash in forms.values_list("pk", "answers", "protocol_hash"):
+            wanted = [
+                json.dumps([nodule and int(nodule), question, cannot_assess, value])
+                for nodule, question, value, cannot_assess in each_answer(form)
+            ]
+            if sorted(wanted) != sorted(ratings[row_id]):
+                yield row_id, "its ratings are not those of the form that was sent"
+            elif protocol_hash != self.study.protocol_hash:
+                yield row_id, "it was given under another protocol than the study's"
+
+    # What no record leads to.
+
+    def _unrecorded(self) -> None:
+        """Look for rows that were put in without being recorded."""
+        for (kind, version), content in CONTENTS.items():
+            query = (
+                f"select min(t.id) from {content.source} where {content.study} = %s "  # noqa: S608
+                "and not exists (select from reader_study_record k "
+                "where k.study_id = %s and k.kind = %s and k.version = %s and k.row_id = t.id)"
+            )
+            with connection.cursor() as cursor:
+                cursor.execute(query, [self.study.pk, self.study.pk, kind, version])
+                (row_id,) = cursor.fetchone() or (None,)
+            if row_id is not None:
+                raise _Found(None, kind, row_id, "the row is there and was never recorded")
+
+    def _readings(self) -> None:
+        """Look for readings whose stage does not follow from the steps that were recorded."""
+        with connection.cursor() as cursor:
+            cursor.execute(_STAGES, [self.study.pk])
+            wrong = cursor.fetchone()
+        if wrong is not None:
+            row_id, stage, recorded = wrong
+            problem = (
+                f"it is {stage}, and by the steps that were recorded it is {recorded}"
+                if stage != recorded
+                else "it was not submitted at the time its last answer was locked"
+            )
+            raise _Found(None, "reading", row_id, problem)
+
+
+# The site's own events have no monotonic time; nobody else can tell of a step.
+_STAGES = """
+select r.id, r.stage, coalesce(e.after, 'assigned')
+from reader_study_reading r
+join reader_study_membership m on m.id = r.reader_id
+left join lateral (
+    select case e.kind
+        when 'opened' then e.stage when 'lock_unaided' then 'aided' else 'submitted' end as after
+    from reader_study_event e
+    where e.reading_id = r.id and e.monotonic_ms is null
+        and e.kind in ('opened', 'lock_unaided', 'submit')
+    order by e.id desc limit 1
+) e on true
+where m.study_id = %s and (
+    r.stage <> coalesce(e.after, 'assigned')
+    or r.submitted_at is distinct from (
+        select max(a.locked_at) from reader_study_answer a
+        where a.reading_id = r.id and r.stage = 'submitted')
+)
+order by r.id limit 1
+"""
+
+
+def _contents(kind: str, version: int, ids: list[int]) -> dict[int, tuple[int, str]]:
+    """Return study and canonical content of rows as they are now, by id."""
+    with connection.cursor() as cursor:
+        cursor.execute(contents_query(kind, version), [ids])
+        return {row_id: (study, text) for row_id, study, text in cursor}
+
+
+def _predictions(ids: list[int]) -> Iterator[tuple[int, str]]:
+    stored = Prediction.objects.filter(pk__in=ids)
+    for prediction in stored.iterator(BUNDLES_AT_ONCE):
+        bundle = prediction.bundle
+        said = (prediction.probability, prediction.probability_raw)
+        if bundle_hash(bundle) != prediction.bundle_hash:
+            yield prediction.pk, "its bundle does not have the hash it was stored with"
+        elif said != (bundle["probability"], bundle["probability_raw"]):
+            yield prediction.pk, "its probability is not that of its bundle"
+
+
+def _events(rows: dict[int, tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    sent: dict[int, set[str]] = {}
+    for row_id, (_, content) in rows.items():
+        if '"ai_sent"' in content:  # parsing all of them would take most of the time
+            data = next(part for part in json.loads(content) if isinstance(part, dict))
+            sent[row_id] = set(data.get("bundles", {}).values())
+    hashes = set[str]().union(*sent.values())
+    stored = Prediction.objects.filter(bundle_hash__in=hashes).values_list("bundle_hash", flat=True)
+    unknown = hashes - set(stored)
+    for row_id, bundles in sent.items():
+        if bundles & unknown:
+            yield row_id, "it says that a prediction was shown that is not stored"
+
+
+def _short(content: str) -> str:
+    return content if len(content) <= 300 else f"{content[:300]}..."
+
+
+def _batches(items: Iterable[Record], size: int) -> Iterator[list[Record]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
