@@ -60,3 +60,9 @@ class StudyFrozen(Refusal):
     """The study has been allocated; what was asked would change its plan."""
 
     code = "study_frozen"
+
+
+class AllocationImpossible(Refusal):
+    """The cases cannot be dealt out as the protocol says."""
+
+    code = "allocation_impossible"

@@ -2,59 +2,44 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any, Literal, Self
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from reader_study.domain.blinding import ARTEFACTS, Item
+from reader_study.domain.design import Design, later
 from reader_study.domain.errors import ProtocolInvalid
+from reader_study.domain.mistakes import Mistake, Place, mistakes_of
 from reader_study.domain.questionnaire import Questionnaire
-from reader_study.domain.reading import ANSWERING, Stage
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class StageOfDesign(_Strict):
-    """One step of a reading and what is shown in it besides the images."""
+class Restrictions(_Strict):
+    """What an order must not have.
 
-    stage: Stage
-    shows: tuple[Item, ...] = ()
+    `max_positives_in_a_row` looks at the reference standard while the cases are dealt out,
+    and nowhere else; `subject_distance` is how many places two cases of one subject are
+    apart at least.
+    """
 
-    @model_validator(mode="after")
-    def _shows_only_the_ai(self) -> Self:
-        if set(self.shows) - set(ARTEFACTS):
-            raise ValueError("only the AI's score, semantic features and saliency can be shown")
-        if self.stage is Stage.UNAIDED and self.shows:
-            raise ValueError("the unaided stage shows nothing of the AI")
-        return self
-
-
-class Design(_Strict):
-    """How cases are read: the sequential design, each case without and then with the AI."""
-
-    kind: Literal["sequential"]
-    stages: tuple[StageOfDesign, ...]
+    max_positives_in_a_row: int | None = Field(default=None, ge=2, le=1000)
+    subject_distance: int | None = Field(default=None, ge=2, le=1000)
 
     @model_validator(mode="after")
-    def _goes_from_unaided_to_aided(self) -> Self:
-        if tuple(step.stage for step in self.stages) != ANSWERING:
-            raise ValueError("a sequential reading has the stages unaided and aided, in this order")
+    def _restricts(self) -> Self:
+        if self == Restrictions.model_construct():
+            raise ValueError("restricts nothing; leave it out")
         return self
-
-    def shows(self, stage: Stage) -> tuple[Item, ...]:
-        """Return what the protocol shows in `stage`; what it showed last stays after it."""
-        if stage is Stage.SUBMITTED:
-            return self.stages[-1].shows
-        return next((step.shows for step in self.stages if step.stage is stage), ())
 
 
 class Allocation(_Strict):
     """How cases are dealt out."""
 
     seed: int
+    restrictions: Restrictions | None = later(None)
 
 
 class Ai(_Strict):
@@ -77,6 +62,41 @@ class Protocol(_Strict):
     questionnaire: Questionnaire
 
 
+def find_mistakes(document: Mapping[str, Any]) -> list[Mistake]:
+    """Return what is wrong with a protocol, in the order of its parts."""
+    try:
+        Protocol.model_validate(document)
+    except ValidationError as error:
+        return list(mistakes_of(error.errors(), _Fields(document)))
+    return []
+
+
+class _Fields(dict[Place, Collection[str]]):
+    """The fields a protocol knows at a place of `document`."""
+
+    def __init__(self, document: object) -> None:
+        super().__init__()
+        self._note((), Protocol, document)
+
+    def _note(self, place: Place, annotation: Any, part: object) -> None:
+        for model in _models(annotation):
+            if isinstance(part, Mapping):
+                self[place] = list(model.model_fields)
+                for name, field in model.model_fields.items():
+                    if name in part:
+                        self._note((*place, name), field.annotation, part[name])
+            elif isinstance(part, list | tuple):
+                for number, each in enumerate(part):
+                    self._note((*place, number), model, each)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
 def parse_protocol(document: Mapping[str, Any]) -> Protocol:
     """Validate a protocol.
 
@@ -87,12 +107,32 @@ def parse_protocol(document: Mapping[str, Any]) -> Protocol:
     try:
         return Protocol.model_validate(document)
     except ValidationError as error:
-        problems = [
-            {"place": ".".join(map(str, e["loc"])) or "(document)", "detail": e["msg"]}
-            for e in error.errors()
-        ]
-        lines = "; ".join(f"{p['place']}: {p['detail']}" for p in problems)
-        raise ProtocolInvalid(f"The protocol cannot be run: {lines}", problems=problems) from None
+        raise refusal(list(mistakes_of(error.errors(), _Fields(document)))) from None
+
+
+def refusal(mistakes: list[Mistake], lines: Mapping[Place, int] | None = None) -> ProtocolInvalid:
+    """Make the refusal of a protocol with `mistakes`; `lines` tells where places are in a file.
+
+    Places in `lines` are texts only; one that is not there is looked for in what surrounds it.
+    """
+    problems = []
+    for place, detail in mistakes:
+        problem: dict[str, Any] = {"place": _dotted(place), "detail": detail}
+        if lines:
+            named = tuple(map(str, place))
+            inside = next(named[:n] for n in range(len(named), -1, -1) if named[:n] in lines)
+            problem["line"] = lines[inside]
+        problems.append(problem)
+    problems.sort(key=lambda problem: problem.get("line", 0))
+    told = "; ".join(
+        (f"line {p['line']}, " if "line" in p else "") + f"{p['place']}: {p['detail']}"
+        for p in problems
+    )
+    return ProtocolInvalid(f"The protocol cannot be run: {told}", problems=problems)
+
+
+def _dotted(place: Place) -> str:
+    return ".".join(map(str, place)) or "(document)"
 
 
 def protocol_hash(protocol: Protocol) -> str:
@@ -100,3 +140,9 @@ def protocol_hash(protocol: Protocol) -> str:
     document = protocol.model_dump(mode="json")
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def protocol_schema() -> dict[str, Any]:
+    """Return the JSON schema of protocols (draft 2020-12)."""
+    schema = Protocol.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

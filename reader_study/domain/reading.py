@@ -1,5 +1,6 @@
-"""The stages of a sequential reading and the steps between them."""
+"""The stages of a reading and the steps between them, for every way a case can be read."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from reader_study.domain.errors import StepNotAllowed
@@ -22,25 +23,39 @@ class Step(StrEnum):
     SUBMIT = "submit"
 
 
-NEXT_STAGE = {
-    (Stage.ASSIGNED, Step.OPEN): Stage.UNAIDED,
-    (Stage.UNAIDED, Step.LOCK_UNAIDED): Stage.AIDED,
-    (Stage.AIDED, Step.SUBMIT): Stage.SUBMITTED,
-}
-
 # The stages in which questions are answered, in order.
 ANSWERING = (Stage.UNAIDED, Stage.AIDED)
 
+Path = tuple[Stage, ...]
 
-def advance(stage: Stage, step: Step) -> Stage:
-    """Return the stage after `step`; there is no way back.
+# A reading's path is the stages in which it is answered; these are all there are.
+PATHS: Mapping[Path, Mapping[tuple[Stage, Step], Stage]] = {
+    ANSWERING: {
+        (Stage.ASSIGNED, Step.OPEN): Stage.UNAIDED,
+        (Stage.UNAIDED, Step.LOCK_UNAIDED): Stage.AIDED,
+        (Stage.AIDED, Step.SUBMIT): Stage.SUBMITTED,
+    },
+    (Stage.UNAIDED,): {
+        (Stage.ASSIGNED, Step.OPEN): Stage.UNAIDED,
+        (Stage.UNAIDED, Step.SUBMIT): Stage.SUBMITTED,
+    },
+    (Stage.AIDED,): {
+        (Stage.ASSIGNED, Step.OPEN): Stage.AIDED,
+        (Stage.AIDED, Step.SUBMIT): Stage.SUBMITTED,
+    },
+}
+
+
+def advance(stage: Stage, step: Step, path: Path = ANSWERING) -> Stage:
+    """Return the stage after `step` in a reading of this `path`; there is no way back.
 
     Raises:
         StepNotAllowed: `step` cannot be taken from `stage`.
     """
-    if (stage, step) not in NEXT_STAGE:
+    table = PATHS[path]
+    if (stage, step) not in table:
         raise StepNotAllowed(
             f"A reading that is {stage} cannot take the step {step.replace('_', ' ')}.",
             stage=stage.value,
         )
-    return NEXT_STAGE[stage, step]
+    return table[stage, step]

@@ -5,26 +5,35 @@ import itertools
 import pytest
 
 from reader_study.domain.errors import StepNotAllowed
-from reader_study.domain.reading import NEXT_STAGE, Stage, Step, advance
+from reader_study.domain.reading import ANSWERING, PATHS, Stage, Step, advance
+
+WAYS = {
+    ANSWERING: (Step.OPEN, Step.LOCK_UNAIDED, Step.SUBMIT),
+    (Stage.UNAIDED,): (Step.OPEN, Step.SUBMIT),
+    (Stage.AIDED,): (Step.OPEN, Step.SUBMIT),
+}
 
 
-def test_a_reading_goes_through_its_stages_in_order():
-    stage = Stage.ASSIGNED
-    for step in (Step.OPEN, Step.LOCK_UNAIDED, Step.SUBMIT):
-        stage = advance(stage, step)
-    assert stage is Stage.SUBMITTED
+@pytest.mark.parametrize("path", PATHS)
+def test_a_reading_goes_through_the_stages_of_its_path_and_no_others(path):
+    stage, passed = Stage.ASSIGNED, []
+    for step in WAYS[path]:
+        stage = advance(stage, step, path)
+        passed.append(stage)
+    assert passed == [*path, Stage.SUBMITTED]
 
 
-@pytest.mark.parametrize(
-    ("stage", "step"), [p for p in itertools.product(Stage, Step) if p not in NEXT_STAGE]
-)
-def test_every_other_step_is_refused(stage, step):
-    with pytest.raises(StepNotAllowed):
-        advance(stage, step)
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("stage", "step"), [*itertools.product(Stage, Step)])
+def test_every_other_step_is_refused(path, stage, step):
+    if (stage, step) not in PATHS[path]:
+        with pytest.raises(StepNotAllowed):
+            advance(stage, step, path)
 
 
-def test_no_step_leads_back():
+@pytest.mark.parametrize("path", PATHS)
+def test_no_step_leads_back(path):
     order = list(Stage)
     assert all(
-        order.index(after) > order.index(before) for (before, _), after in NEXT_STAGE.items()
+        order.index(after) > order.index(before) for (before, _), after in PATHS[path].items()
     )
