@@ -8,9 +8,9 @@ import base64
 import hashlib
 import hmac
 import json
+import shutil
 import subprocess
 import sys
-import tempfile
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from reader_study.actions.study import (
 )
 from reader_study.dicomweb.errors import ArchiveError
 from reader_study.dicomweb.nodules import UnreadableList
-from reader_study.domain.errors import Refusal
+from reader_study.domain.errors import Refusal, StudyFrozen
 from reader_study.models import Nodule, Role, Study, User
 
 PROTOCOL = Path(__file__).parents[2] / "protocols" / "demonstration.yaml"
@@ -74,6 +74,11 @@ class Command(BaseCommand):
             request_predictions(study=study, now=timezone.now())
             study.refresh_from_db()
             open_if_ready(study=study, now=timezone.now())
+        except StudyFrozen as refusal:
+            raise CommandError(
+                f"{refusal.detail} To begin anew, move {settings.VAR_DIR} away; "
+                "what was recorded stays in it."
+            ) from None
         except Refusal as refusal:
             raise CommandError(refusal.detail) from None
         except (UnreadableList, ArchiveError) as error:
@@ -99,14 +104,36 @@ class Command(BaseCommand):
                 raise CommandError(f"there is no folder {dicom}")
             self._import(study, dicom, nodules)
             return
-        with tempfile.TemporaryDirectory(dir=settings.VAR_DIR) as name:
-            folder = Path(name)
+        # A name of its own, so that what an interrupted start left is cleared away.
+        folder = settings.VAR_DIR / "generated"
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
             generate(folder)
             self._import(study, folder, folder / "nodules.csv")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _import(self, study: Study, folder: Path, nodules: Path) -> None:
-        report = import_cases(study=study, folder=folder, nodules=nodules, now=timezone.now())
-        for line in report.lines():
+        begun: list[str] = []
+
+        def tell(what: str, _done: int, of: int) -> None:
+            # Once a series: its slices are soon done.
+            if what not in begun:
+                begun.append(what)
+                number = len(begun) - 1
+                said = f"storing series {number}: {of} slices" if number else f"reading {of} files"
+                self.stdout.write(said)
+                self.stdout.flush()
+
+        report = import_cases(
+            study=study, folder=folder, nodules=nodules, now=timezone.now(), progress=tell
+        )
+        lines = [] if report.complete else report.lines()
+        cases = study.cases.count()
+        lines.append(
+            f"{cases} cases with {Nodule.objects.of_study(study).count()} nodules imported"
+        )
+        for line in lines:
             self.stdout.write(line)
         if not Nodule.objects.of_study(study).exists():
             raise CommandError(f"no nodule of {nodules} could be brought in; see above why")
