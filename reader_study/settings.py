@@ -29,13 +29,14 @@ def _switch(name: str) -> bool:
 
 SECRET_KEY = _required("SECRET_KEY", "a long random text that signs sessions and makes pseudonyms")
 SERVICE_TOKEN = _required("SERVICE_TOKEN", "the word by which the inference worker reads images")
-DATABASES = {
-    "default": dj_database_url.parse(
-        _required("DATABASE_URL", "where PostgreSQL is, as postgres://user:password@host/name"),
-        conn_max_age=60,
-        conn_health_checks=True,
-    )
-}
+SITE_DATABASE = dj_database_url.parse(
+    _required("DATABASE_URL", "where PostgreSQL is, as postgres://user:password@host/name"),
+    conn_max_age=60,
+    conn_health_checks=True,
+)
+# manage.py logs in as the owner of the tables, where that is another role than the site's.
+_owner = os.environ.get("OWNER_DATABASE_URL", "") if _switch("MANAGE") else ""
+DATABASES = {"default": dj_database_url.parse(_owner) if _owner else SITE_DATABASE}
 DEBUG = _switch("DEBUG")
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]")
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")

@@ -20,6 +20,8 @@ os.environ["VAR_DIR"] = _folder.name
 Path(_folder.name, "static").mkdir()
 # Playwright's event loop runs in the thread of the test, which uses the database too.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+# Tests that commit empty the tables afterwards, which is refused elsewhere.
+os.environ["PGOPTIONS"] = "-c reread.may_truncate=on"
 
 if not os.environ.get("DATABASE_URL"):
     _server = EmbeddedPostgres(Path(_folder.name) / "pg", Path(_folder.name) / "socket")

@@ -180,7 +180,7 @@ def test_the_example_holds_no_secret_and_no_secret_has_a_default() -> None:
     example = (DOCKER / ".env.example").read_text()
     compose = (DOCKER / "compose.yaml").read_text()
 
-    for name in ("SECRET_KEY", "SERVICE_TOKEN", "POSTGRES_PASSWORD"):
+    for name in ("SECRET_KEY", "SERVICE_TOKEN", "POSTGRES_PASSWORD", "SITE_DATABASE_PASSWORD"):
         assert re.search(rf"^{name}=$", example, re.MULTILINE)
         assert set(re.findall(rf"\$\{{{name}(\W+)", compose)) == {":?"}
 

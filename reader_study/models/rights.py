@@ -1,0 +1,42 @@
+"""What the database lets the site do: the rights of the role that serves readers, by table.
+
+The role that owns the tables migrates and loads the truth. The web server and the site's
+worker log in as another one, which cannot change or delete what is recorded, has no right at all
+on the reference standard, and cannot write the chain: that is left to the owner's triggers.
+"""
+
+RECORDED = "select, insert"
+PLANNED = "select, insert, update"
+KEPT = "select, insert, update, delete"
+READ = "select"
+NOTHING = ""
+
+# A table that is not named here stops `manage.py create_roles`.
+RIGHTS = {
+    "reader_study_answer": RECORDED,
+    "reader_study_rating": RECORDED,
+    "reader_study_event": RECORDED,
+    "reader_study_prediction": RECORDED,
+    "reader_study_modelversion": RECORDED,
+    "reader_study_record": READ,
+    "reader_study_chain": READ,
+    "reader_study_referencestandard": NOTHING,
+    "reader_study_study": PLANNED,
+    "reader_study_membership": PLANNED,
+    "reader_study_case": "select, insert",
+    "reader_study_series": "select, insert",
+    "reader_study_nodule": "select, insert",
+    # Whose reading it is, of which case and in which place, is written once.
+    "reader_study_reading": "select, insert, update (stage, opened_at, submitted_at)",
+    "reader_study_draft": PLANNED,
+    "reader_study_job": PLANNED,
+    "reader_study_user": PLANNED,
+    "reader_study_user_groups": KEPT,
+    "reader_study_user_user_permissions": KEPT,
+    "auth_group": READ,
+    "auth_group_permissions": READ,
+    "auth_permission": READ,
+    "django_content_type": READ,
+    "django_migrations": READ,
+    "django_session": KEPT,
+}
