@@ -4,14 +4,15 @@ A cell is one reader in one modality. Every function returns shape (n_cells, n_c
 NaN where a covariance cannot be estimated.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reader_study.statistics.auc import Bools, Floats, Kernel, kernel, ratio
 
-CHUNK_BYTES = 1 << 26  # of kernel values in memory at once
+Ranks = NDArray[np.integer[Any]]
+CHUNK_PAIRS = 1 << 22  # of cases compared at once, over all cells: a few MB
 # Variances without bias are differences of numbers near 1: below this they are rounding.
 VARIANCE_ZERO = 1e-15
 
@@ -161,9 +162,8 @@ def without_equals(sums: Floats) -> Floats:
 def moments(ratings: ArrayLike, malignant: ArrayLike) -> Moments:
     """Sum the products of the kernels of every two cells.
 
-    The first sum needs every pair of cases and is a matrix product, done in slices that fit
-    in `CHUNK_BYTES`; the others follow from the sums per case. Kernels are multiples of 1/2
-    and slices hold fewer than 2**22 pairs, so that single precision is exact.
+    The first sum needs every pair of cases, taken in slices; the others follow from the sums
+    of each case. All of them are whole multiples of 1/4, and exact up to 2**53.
 
     Parameters are those of `auc.kernel`.
 
@@ -204,20 +204,51 @@ def common(read: Bools) -> Floats:
 
 
 def gram(k: Kernel) -> Floats:
-    """Sum psi_g psi_h over all pairs of cases, for every two cells g and h."""
+    """Sum psi_g psi_h over all pairs of cases, for every two cells g and h.
+
+    psi is half the sum of two comparisons, "above" and "not below". As bits, 64 pairs of
+    cases are compared by one `and`, and counted.
+    """
     n_cells = len(k.ratings)
-    # Signs in place of values: comparisons with NaN are false, so a missing reading counts 0.
-    malignant = k.ratings[:, k.malignant].astype(np.float64)
-    benign = k.ratings[:, ~k.malignant].astype(np.float64)
-    rows = max(1, min(CHUNK_BYTES // 4 // n_cells, 1 << 22) // max(1, malignant.shape[1]))
-    total = np.zeros((n_cells, n_cells))
-    for start in range(0, benign.shape[1], rows):
-        below = benign[:, start : start + rows, None]
-        win = (malignant[:, None, :] > below).astype(np.float32)
-        win += malignant[:, None, :] >= below
-        flat = win.reshape(n_cells, -1)
-        total += flat @ flat.T
-    return total / 4
+    malignant, benign = ranks(k)
+    pairs_of_row = n_cells * benign.shape[1]
+    rows = max(1, CHUNK_PAIRS // pairs_of_row)
+    counts = np.zeros((2 * n_cells, 2 * n_cells))
+    for start in range(0, malignant.shape[1], rows):
+        above = malignant[:, start : start + rows, None]
+        words = np.concatenate(
+            [as_words(above > benign[:, None, :]), as_words(above >= benign[:, None, :])]
+        )
+        for cell, own in enumerate(words):
+            both = np.bitwise_count(own & words[cell:])
+            counts[cell, cell:] += both.sum(axis=1, dtype=np.uint32)
+    counts = np.triu(counts) + np.triu(counts, 1).T
+    by_comparison = counts.reshape(2, n_cells, 2, n_cells)
+    return np.asarray(by_comparison.sum(axis=(0, 2)) / 4, dtype=np.float64)
+
+
+def ranks(k: Kernel) -> tuple[Ranks, Ranks]:
+    """Return ratings as small whole numbers in their order, of malignant and of benign cases.
+
+    Where there is no reading a malignant case is below, and a benign one above, all others;
+    so are benign cases added to make their number a multiple of 64.
+    """
+    n_cells, n_cases = k.ratings.shape
+    # NaN sorts last, above all ratings.
+    found = np.stack([np.unique(x, return_inverse=True)[1] for x in k.ratings])
+    # Half the width, where it is enough, is compared in half the time.
+    width = np.int16 if n_cases < np.iinfo(np.int16).max else np.int32
+    found = np.where(k.read, found, n_cases).astype(width)
+    malignant = np.where(k.read, found, -1).astype(width)[:, k.malignant]
+    benign = found[:, ~k.malignant]
+    more = -benign.shape[1] % 64
+    padding = np.full((n_cells, more), n_cases, dtype=width)
+    return malignant, np.concatenate([benign, padding], axis=1)
+
+
+def as_words(bits: Bools) -> NDArray[np.uint64]:
+    """Pack bits into words: (n_cells, n_rows, a multiple of 64) -> (n_cells, n_words)."""
+    return np.packbits(bits, axis=2).reshape(len(bits), -1).view(np.uint64)
 
 
 def unbiased(m: Moments) -> Floats:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from reader_study.statistics.auc import Floats, checked, ratio
 from reader_study.statistics.covariance import VARIANCE_ZERO, moments, unbiased
@@ -240,7 +240,7 @@ def p_value(t: float, df: float, *, floor: bool = False) -> float:
         return NAN
     if floor:
         df = float("inf") if df > NORMAL_ABOVE else float(np.floor(df))
-    return float(2 * stats.t.sf(abs(t), df))
+    return float(2 * special.stdtr(df, -abs(t)))
 
 
 def interval(
@@ -251,7 +251,7 @@ def interval(
         return NAN, NAN
     if floor:
         df = float("inf") if df > NORMAL_ABOVE else float(np.floor(df))
-    half = float(stats.t.ppf((1 + level) / 2, df) * np.sqrt(variance))
+    half = float(special.stdtrit(df, (1 + level) / 2) * np.sqrt(variance))
     return estimate - half, estimate + half
 
 
