@@ -129,10 +129,8 @@ class Command(BaseCommand):
             study=study, folder=folder, nodules=nodules, now=timezone.now(), progress=tell
         )
         lines = [] if report.complete else report.lines()
-        cases = study.cases.count()
-        lines.append(
-            f"{cases} cases with {Nodule.objects.of_study(study).count()} nodules imported"
-        )
+        nodules_in = Nodule.objects.of_study(study).count()
+        lines.append(f"imported: cases {study.cases.count()}, nodules {nodules_in}")
         for line in lines:
             self.stdout.write(line)
         if not Nodule.objects.of_study(study).exists():
