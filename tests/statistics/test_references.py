@@ -37,11 +37,6 @@ def test_what_the_reference_programs_print_as_noise_is_not_estimated():
     assert "no variation" in mine["notes"]["rrrc/f"]
 
 
-def test_a_sentence_says_so_when_there_is_no_reference_data():
-    if not references.SETS:
-        pytest.skip(f"no reference data in {references.FOLDER}: nothing was compared")
-
-
 def ratings_of(name):
     with (references.FOLDER / name / "data.csv").open() as file:
         rows = list(csv.reader(file))[1:]
