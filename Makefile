@@ -1,6 +1,6 @@
 # Everything is made inside the checkout: .venv, frontend/node_modules, frontend/dist and var.
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check format lock bench-verify
+.PHONY: help demo install test check format lock bench-verify bench-allocation
 PORT ?= 8000
 PYTHON ?= python3
 IN_VENV := .venv/bin/python
@@ -33,3 +33,7 @@ lock: ## make the Python lock files anew from requirements.txt and requirements-
 bench-verify: ## measure the check of a study's records (SIZES="10000 1000000")
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.verify --answers $(or $(SIZES),10000)
+
+bench-allocation: ## measure dealing out 1,000 cases to 100 readers in two arms
+	@$(PYTHON) -m launcher.install --dev
+	@$(IN_VENV) -m benchmarks.allocation

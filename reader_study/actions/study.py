@@ -1,13 +1,15 @@
 """Setting a study up: protocol, members, allocation, opening."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
-from reader_study.domain.allocation import allocate
+from reader_study.actions.reference import truth_of_cases
+from reader_study.domain.allocation import Case as ToDeal
+from reader_study.domain.allocation import Place, deal
 from reader_study.domain.errors import StudyFrozen, StudyNotOpen
 from reader_study.domain.protocol import parse_protocol, protocol_hash
 from reader_study.models import (
@@ -64,32 +66,96 @@ def add_member(*, study: Study, user: User, role: Role, pseudonym: str) -> Membe
 
 
 @transaction.atomic
+def mark_training(*, study: Study, cases: Collection[str]) -> int:
+    """Set `cases`, by their pseudonyms, apart for training; return how many there are now.
+
+    Raises:
+        StudyFrozen: the cases are dealt out.
+        StudyNotOpen: one of them is not in the study.
+    """
+    study = Study.objects.select_for_update().get(pk=study.pk)
+    known = Case.objects.filter(study=study, pseudonym__in=cases)
+    missing = sorted(set(cases) - {case.pseudonym for case in known})
+    if missing:
+        raise StudyNotOpen(f"The study has no case {missing[0]}.")
+    if study.allocated_at is not None and known.filter(training=False).exists():
+        raise StudyFrozen("The cases are dealt out; none can become a training case.")
+    known.update(training=True)
+    return Case.objects.filter(study=study, training=True).count()
+
+
+@transaction.atomic
 def allocate_readings(*, study: Study, now: datetime) -> int:
     """Deal the cases out, once; return the number of readings.
 
     Raises:
-        StudyNotOpen: there are no cases, or no readers.
+        StudyNotOpen: there are no cases, no readers, or not the training cases it needs.
+        AllocationImpossible: the plan cannot be made of these.
     """
     study = Study.objects.select_for_update().get(pk=study.pk)
     readings = Reading.objects.of_study(study)
     if study.allocated_at is not None:
         return readings.count()
     readers = {member.pseudonym: member for member in study.members.readers()}
-    cases = {
-        case.pseudonym: case
-        for case in Case.objects.filter(study=study)
-        .annotate(nodules=Count("series__nodules"))
-        .filter(nodules__gt=0)
-    }
-    if not readers or not cases:
-        raise StudyNotOpen("A study needs at least one reader and one case with a nodule.")
-    places = allocate(sorted(readers), sorted(cases), study.rules.allocation.seed)
+    cases = {case.pseudonym: case for case in cases_to_read(study)}
+    places = deal_out(study, sorted(readers), list(cases.values()))
     Reading.objects.bulk_create(
-        Reading(reader=readers[p.reader], case=cases[p.case], position=p.position) for p in places
+        [
+            Reading(
+                reader=readers[place.reader],
+                case=cases[place.case],
+                session=place.session,
+                position=place.position,
+                arm=place.arm,
+                repeat=place.repeat,
+            )
+            for place in places
+        ],
+        batch_size=5000,
     )
     study.allocated_at = now
     study.save(update_fields=["allocated_at"])
     return len(places)
+
+
+def cases_to_read(study: Study) -> QuerySet[Case]:
+    """Return the cases that have a nodule to be rated, in the order of their pseudonyms."""
+    return (
+        Case.objects.filter(study=study)
+        .annotate(nodules=Count("series__nodules"))
+        .filter(nodules__gt=0)
+        .order_by("pseudonym")
+    )
+
+
+def deal_out(study: Study, readers: Sequence[str], cases: Sequence[Case]) -> list[Place]:
+    """Make the plan of `study`; the reference standard is looked at here only.
+
+    Raises:
+        StudyNotOpen: there are no cases, no readers, or not the training cases it needs.
+        AllocationImpossible: the plan cannot be made of these.
+    """
+    rules = study.rules
+    training = [case.pseudonym for case in cases if case.training]
+    studied = [case for case in cases if not case.training]
+    if not readers or not studied:
+        raise StudyNotOpen("A study needs at least one reader and one case with a nodule.")
+    wanted = rules.design.training.cases if rules.design.training else 0
+    if len(training) != wanted:
+        raise StudyNotOpen(
+            f"The protocol has {wanted} training cases, and {len(training)} are marked as such."
+        )
+    limits = rules.allocation.restrictions
+    parts = rules.design.case_sets > 1 or rules.design.counterbalance == "readers_and_cases"
+    looks = parts or (limits is not None and limits.max_positives_in_a_row is not None)
+    truth = truth_of_cases(study) if looks else {}
+    return deal(
+        rules.design,
+        rules.allocation,
+        readers,
+        [ToDeal(case.pseudonym, case.subject, truth.get(case.pk)) for case in studied],
+        training,
+    )
 
 
 class Progress(NamedTuple):

@@ -5,6 +5,7 @@ from typing import Self
 from django.db import models
 from django.db.models import Q
 
+from reader_study.domain.design import ONLY_ARM
 from reader_study.domain.reading import ANSWERING, Stage
 from reader_study.models.account import Membership, Role, User
 from reader_study.models.study import Case, Nodule, Study
@@ -36,6 +37,8 @@ class Reading(models.Model):
     case = models.ForeignKey(Case, models.PROTECT, related_name="readings")
     session = models.PositiveSmallIntegerField(default=1)
     position = models.PositiveIntegerField(help_text="Order on the worklist, from 1.")
+    arm = models.CharField(max_length=32, db_default=ONLY_ARM, help_text="As in the protocol.")
+    repeat = models.BooleanField(db_default=False, help_text="Read before, which is not told.")
     stage = models.CharField(max_length=16, default=Stage.ASSIGNED.value)
     opened_at = models.DateTimeField(null=True)
     submitted_at = models.DateTimeField(null=True)

@@ -51,6 +51,7 @@ class Case(models.Model):
     study = models.ForeignKey(Study, models.PROTECT, related_name="cases")
     pseudonym = models.CharField(max_length=32)
     subject = models.CharField(max_length=64)
+    training = models.BooleanField(db_default=False, help_text="Read for practice, by all first.")
 
     class Meta:
         ordering = ["pseudonym"]

@@ -1,6 +1,8 @@
 """Setting a study up."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from reader_study.actions.study import (
     add_member,
@@ -11,6 +13,7 @@ from reader_study.actions.study import (
 )
 from reader_study.domain.errors import StudyFrozen, StudyNotOpen
 from reader_study.models import Reading, Role
+from tests.domain.designs import EVERY_DESIGN
 from tests.factories import NOW, a_case, a_member, a_prediction, a_protocol, a_study, a_user
 
 pytestmark = pytest.mark.django_db
@@ -72,3 +75,32 @@ def test_a_study_opens_when_nothing_is_missing_and_says_what_is():
     study.refresh_from_db()
     assert all(check.met for check in checklist(study))
     assert open_study(study=study, now=NOW).opened_at is not None
+
+
+def test_editing_or_adding_a_case_row_changes_no_order():
+    study = a_study(is_open=False)
+    cases = [a_case(study) for _ in range(5)]
+    a_member(study)
+    allocate_readings(study=study, now=NOW)
+    before = list(Reading.objects.values_list("case", "position"))
+
+    cases[0].subject = "another"
+    cases[0].save()
+    a_case(study)
+
+    assert allocate_readings(study=study, now=NOW) == 5
+    assert list(Reading.objects.values_list("case", "position")) == before
+
+
+def test_a_plan_takes_as_many_queries_for_many_cases_as_for_few():
+    counts = []
+    for cases in (3, 30):
+        study = a_study(is_open=False, design=EVERY_DESIGN["split-plot"])
+        for _ in range(cases):
+            a_case(study)
+        for _ in range(3):
+            a_member(study)
+        with CaptureQueriesContext(connection) as queries:
+            allocate_readings(study=study, now=NOW)
+        counts.append(len(queries))
+    assert counts[0] == counts[1]

@@ -19,11 +19,11 @@ from reader_study.dicomweb.nodules import UnreadableList, read_nodules
 from reader_study.domain.allocation import Case
 from reader_study.domain.design import TRAINING, conditions
 from reader_study.domain.dry_run import DryRun, balance, dry_run
-from reader_study.domain.errors import AllocationImpossible, ProtocolInvalid
+from reader_study.domain.errors import AllocationImpossible
 from reader_study.domain.protocol import Protocol, protocol_hash, protocol_schema
-from reader_study.domain.protocol_file import read_protocol
 from reader_study.exports.example import example_rows
 from reader_study.exports.tables import READINGS
+from reader_study.management.protocol_file import read_file
 
 READERS_SHOWN = 4
 
@@ -54,7 +54,7 @@ class Command(BaseCommand):
             raise CommandError("name the file of a protocol")
         if options["readers"] < 1 or options["per_day"] < 1:
             raise CommandError("--readers and --per-day are at least 1")
-        protocol = self._read(file)
+        protocol = read_file(file, self.stderr)
         self._say(_title(protocol))
         cases = _cases(options["cases"])
         readers = [f"R{number:02}" for number in range(1, options["readers"] + 1)]
@@ -67,22 +67,6 @@ class Command(BaseCommand):
         self._say(_balance(run))
         self._say(_notes(protocol, cases))
         self._say(_export(protocol, run))
-
-    def _read(self, file: Path) -> Protocol:
-        try:
-            return read_protocol(file.read_bytes().decode())
-        except OSError as error:
-            raise CommandError(f"{file} cannot be opened: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise CommandError(f"{file} is no text in UTF-8") from None
-        except ProtocolInvalid as refusal:
-            problems = refusal.more["problems"]
-            for problem in problems:
-                self.stderr.write(
-                    f"{file}:{problem['line']}: {problem['place']}: {problem['detail']}"
-                )
-            said = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-            raise CommandError(f"{said}; the protocol cannot be run") from None
 
     def _say(self, lines: Iterable[str]) -> None:
         for line in lines:
