@@ -141,8 +141,8 @@ class _Pass:
             rows[kind, version] = found
         for record in batch:
             self._record(record, rows[record.kind, record.version].get(record.row_id))
-            if problem := problems.get((record.kind, record.row_id)):
-                raise _Found(record.number, record.kind, record.row_id, problem)
+            if wrong := problems.get((record.kind, record.row_id)):
+                raise _Found(record.number, record.kind, record.row_id, wrong)
             self.counts[record.kind] += 1
 
     def _record(self, record: Record, row: tuple[int, str] | None) -> None:

@@ -1,26 +1,23 @@
-"""What was recorded, as tidy tables: readings, predictions, and a dictionary of both."""
+"""What was recorded, as tidy tables: readings, predictions, what events tell, and a dictionary."""
 
 import csv
 import io
 import json
 import zipfile
 from collections.abc import Iterator
-from datetime import datetime
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from reader_study.domain.protocol import Protocol
+from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
+from reader_study.exports.events import (
+    EXPOSURES,
+    IDLE_AFTER_S,
+    MALIGNANCY,
+    TIMES,
+    exposure_rows,
+    time_rows,
+)
 from reader_study.models import Job, Prediction, Rating, Study
-
-ROWS_AT_ONCE = 2000
-
-
-class Column(NamedTuple):
-    """A column of a table and what it means."""
-
-    name: str
-    kind: str
-    meaning: str
-
 
 READINGS = (
     Column("study", "text", "the study's name in addresses"),
@@ -63,9 +60,6 @@ PREDICTIONS = (
     Column("stored_at", "time, UTC", "when it was stored"),
 )
 
-# The question on which readers and AI judge the same thing on a scale.
-MALIGNANCY = "malignancy"
-
 
 def reading_rows(study: Study) -> Iterator[list[Any]]:
     """Yield a row per reader, case, nodule, stage and question; memory does not grow."""
@@ -98,10 +92,10 @@ def reading_rows(study: Study) -> Iterator[list[Any]]:
             rating.answer.stage,
             shown.get(rating.answer.stage, ""),
             rating.question,
-            _text(rating.value),
-            _text(rating.cannot_assess),
-            _time(reading.opened_at),
-            _time(rating.answer.locked_at),
+            text_of(rating.value),
+            text_of(rating.cannot_assess),
+            time_of(reading.opened_at),
+            time_of(rating.answer.locked_at),
             *_of_the_ai(prediction, rating.question),
         ]
 
@@ -143,7 +137,7 @@ def prediction_rows(study: Study) -> Iterator[list[Any]]:
             continue
         version = prediction.model_version
         hashes = [version.hash, version.code_hash, prediction.input_hash, prediction.bundle_hash]
-        end = [*hashes, _time(prediction.stored_at)]
+        end = [*hashes, time_of(prediction.stored_at)]
         start += [str(version), job.status, ""]
         raw = prediction.probability_raw
         yield [*start, MALIGNANCY, "malignant", prediction.probability, raw, *end]
@@ -154,7 +148,13 @@ def prediction_rows(study: Study) -> Iterator[list[Any]]:
 
 def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
     """Yield what every column means, then what every question asks and allows."""
-    for table, columns in (("readings", READINGS), ("predictions", PREDICTIONS)):
+    tables = {
+        "readings": READINGS,
+        "predictions": PREDICTIONS,
+        "times": TIMES,
+        "exposures": EXPOSURES,
+    }
+    for table, columns in tables.items():
         for column in columns:
             yield [table, column.name, column.kind, column.meaning, "", ""]
     questionnaire = protocol.questionnaire
@@ -173,30 +173,20 @@ def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
             ]
 
 
-def _text(value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case list():
-            return "|".join(map(str, value))
-        case float() if value.is_integer():
-            return str(int(value))
-    return str(value)
+def write_tables(
+    study: Study, target: IO[bytes], *, idle_after_s: float = IDLE_AFTER_S
+) -> dict[str, int]:
+    """Write the export of `study` as a ZIP archive to `target`; return the rows by file.
 
-
-def _time(value: datetime | None) -> str:
-    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z") if value else ""
-
-
-def write_tables(study: Study, target: IO[bytes]) -> dict[str, int]:
-    """Write the export of `study` as a ZIP archive to `target`; return the rows by file."""
+    A reader is taken as active for `idle_after_s` after each sign of activity.
+    """
     counts = {}
     header = ["table", "name", "kind", "meaning", "allowed", "unit"]
     tables = {
         "readings.csv": ([c.name for c in READINGS], reading_rows(study)),
         "predictions.csv": ([c.name for c in PREDICTIONS], prediction_rows(study)),
+        "times.csv": ([c.name for c in TIMES], time_rows(study, idle_after_s)),
+        "exposures.csv": ([c.name for c in EXPOSURES], exposure_rows(study)),
         "data_dictionary.csv": (header, dictionary_rows(study.rules)),
     }
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

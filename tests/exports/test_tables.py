@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from reader_study.domain.reading import Stage
+from reader_study.exports.events import EXPOSURES, TIMES
 from reader_study.exports.tables import PREDICTIONS, READINGS, write_tables
 from reader_study.models import Nodule, Rating
 from tests.factories import a_case, a_job, a_prediction, a_reading
@@ -102,6 +103,8 @@ def test_every_column_and_every_question_is_in_the_dictionary():
     named = {(row["table"], row["name"]) for row in dictionary}
     assert {("readings", c.name) for c in READINGS} <= named
     assert {("predictions", c.name) for c in PREDICTIONS} <= named
+    assert {("times", c.name) for c in TIMES} <= named
+    assert {("exposures", c.name) for c in EXPOSURES} <= named
     for question in reading.reader.study.rules.questionnaire.nodule:
         assert ("question on the nodule", question.name) in named
 

@@ -30,6 +30,19 @@ test('events travel together, each with its own key and the stage it happened in
   expect(api.events[0]?.key).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-/)
 })
 
+test('every event says which loading of the page its clock belongs to', async () => {
+  const again = new EventQueue(api)
+  events.add('hidden')
+  events.add('slice', { index: 3 })
+  again.add('visible')
+  await vi.advanceTimersByTimeAsync(5_000)
+
+  const pages = api.events.map(({ data }) => data.page)
+  expect(pages).toEqual([events.page, events.page, again.page])
+  expect(events.page).not.toBe(again.page)
+  expect(api.events[1]?.data.index).toBe(3)
+})
+
 test('without a connection they wait and are sent once', async () => {
   api.failures = [new Unreachable('gone')]
   events.add('window')

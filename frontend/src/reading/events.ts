@@ -8,6 +8,8 @@ const MOST_KEPT = 2_000
 /** Collects what happens in the room and sends it in batches; it never makes anyone wait. */
 export class EventQueue {
   stage = 'unaided'
+  /** Which loading of the page this is: its clock starts anew with each. */
+  readonly page = randomKey()
   #waiting: RoomEvent[] = []
   #timer: ReturnType<typeof setTimeout> | undefined
   #sending = false
@@ -20,7 +22,13 @@ export class EventQueue {
   ) {}
 
   add(kind: string, data: Record<string, unknown> = {}): void {
-    const event = { key: randomKey(), kind, stage: this.stage, monotonic_ms: this.now(), data }
+    const event = {
+      key: randomKey(),
+      kind,
+      stage: this.stage,
+      monotonic_ms: this.now(),
+      data: { ...data, page: this.page },
+    }
     this.#waiting = [...this.#waiting, event].slice(-MOST_KEPT)
     this.#timer ??= setTimeout(() => this.#send(), SEND_AFTER_MS)
   }

@@ -222,6 +222,24 @@ test('leaving the page ends what was on screen, and sends it', async () => {
   ])
 })
 
+test('what reading time is derived from is written down', async () => {
+  await enter()
+  await press('n')
+  await press('n')
+  await passTime(60_000)
+
+  const told = api.events
+    .filter(({ kind }) => kind === 'section' || kind === 'input')
+    .map(({ kind, data }) => `${kind} ${data.nodule ?? ''}`)
+  expect(told.filter(line => line.startsWith('section'))).toEqual([
+    'section 11',
+    'section 12',
+    'section 11',
+  ])
+  // One sign of activity at once, and the last one ten seconds later: none for every key.
+  expect(told.filter(line => line.startsWith('input')).length).toBe(2)
+})
+
 test('keys drive the images, and the next nodule brings its questions along', async () => {
   await enter()
   await press('ArrowDown')

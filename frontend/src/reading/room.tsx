@@ -5,6 +5,7 @@ import { nextSpeed } from '../viewer/cine'
 import { type Command, commandOf, focusOf } from '../viewer/keys'
 import { nextSlab, nextThickness, type Projection, USUAL_THICKNESS_MM } from '../viewer/slab'
 import { type Viewer, WINDOW_PRESETS } from '../viewer/viewer'
+import { useActivity } from './activity'
 import { AiPanel, type Overlay } from './ai'
 import { missingAnswers, sectionOf } from './answers'
 import { DraftSaver, type LocalCopy, type SavedState } from './draft'
@@ -158,6 +159,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
     viewer?.showSaliency((overlay.on && noduleAi?.saliency) || null)
     viewer?.setSaliencyOpacity(overlay.opacity)
   }, [viewer, overlay, noduleAi])
+  useActivity(events, nodule?.id ?? null)
   useExposure(events, nodule?.id ?? null, noduleAi ?? undefined, overlay.on && overlayDrawn)
   // After the above, so that what it writes down on leaving is sent, too.
   useLeaving(

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from reader_study.exports.events import IDLE_AFTER_S
 from reader_study.exports.tables import write_tables
 from reader_study.models import Study
 
@@ -23,29 +24,39 @@ class Command(BaseCommand):
             "target", type=Path, help="a .zip file, or a folder for the tables one by one"
         )
 
-    def handle(self, *args: Any, study: str, target: Path, **options: Any) -> None:
+        parser.add_argument(
+            "--idle-after",
+            type=float,
+            default=IDLE_AFTER_S,
+            metavar="SECONDS",
+            help="for how long a sign of activity counts as reading (default: %(default)g)",
+        )
+
+    def handle(
+        self, *args: Any, study: str, target: Path, idle_after: float, **options: Any
+    ) -> None:
         found = Study.objects.filter(slug=study).first()
         if found is None:
             known = ", ".join(Study.objects.values_list("slug", flat=True)) or "none"
             raise CommandError(f"there is no study {study!r}; the studies here: {known}")
         try:
-            counts = _write(found, target)
+            counts = _write(found, target, idle_after)
         except OSError as error:
             raise CommandError(f"{target}: {error.strerror}") from None
         for name, rows in counts.items():
             self.stdout.write(f"{name}: {rows} rows")
 
 
-def _write(study: Study, target: Path) -> dict[str, int]:
+def _write(study: Study, target: Path, idle_after_s: float) -> dict[str, int]:
     if target.suffix != ".zip":
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile() as file:
-            counts = write_tables(study, file)
+            counts = write_tables(study, file, idle_after_s=idle_after_s)
             zipfile.ZipFile(file).extractall(target)
         return counts
     # Whoever looks at the target sees the whole export or none.
     partial = target.with_suffix(".partial")
     with partial.open("wb") as file:
-        counts = write_tables(study, file)
+        counts = write_tables(study, file, idle_after_s=idle_after_s)
     partial.replace(target)
     return counts

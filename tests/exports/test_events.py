@@ -1,0 +1,107 @@
+"""Reading time and exposures, from what the browser tells to the tables that come out."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from reader_study.actions.reading import Told, lock_unaided, store_events, submit
+from reader_study.domain.reading import Stage
+from reader_study.models import Nodule
+from tests.exports.test_tables import tables
+from tests.factories import NOW, a_prediction, a_reading, answers_of
+
+pytestmark = pytest.mark.django_db
+
+PAGE = str(uuid4())
+
+
+@pytest.fixture
+def reading():
+    """A reading with its prediction, before the lock."""
+    reading = a_reading(stage=Stage.UNAIDED)
+    a_prediction(Nodule.objects.get())
+    return reading
+
+
+def tell(reading, *lines, stage, received_s):
+    """The browser's events of `stage`, which arrive at `received_s` in the order given."""
+    store_events(
+        reader=reading.reader.user,
+        reading_id=reading.pk,
+        events=[
+            Told(uuid4(), kind, stage, second * 1000.0, {"page": PAGE, **dict(*data)})
+            for second, kind, *data in lines
+        ],
+        now=NOW + timedelta(seconds=received_s),
+    )
+
+
+def read(reading):
+    by = {"reader": reading.reader.user, "reading_id": reading.pk, "now": NOW}
+    nodule = Nodule.objects.get().pk
+    score = {"nodule": nodule, "artefact": "score"}
+    section = {"nodule": nodule}
+    # What happened first arrives last.
+    tell(reading, (40, "hidden"), (10, "input"), stage="unaided", received_s=41)
+    tell(
+        reading,
+        *((1, "section", section), (3, "first_image"), (640, "visible"), (650, "input")),
+        stage="unaided",
+        received_s=651,
+    )
+    lock_unaided(**by, answers=answers_of(reading, malignancy=30))
+    tell(
+        reading,
+        *((655, "ai_shown", score), (660, "input"), (675, "ai_hidden", score)),
+        stage="aided",
+        received_s=680,
+    )
+    submit(**by, answers=answers_of(reading, malignancy=70))
+
+
+def test_reading_time_by_stage_and_nodule(reading):
+    read(reading)
+
+    rows = tables(reading.reader.study)["times.csv"]
+
+    assert [
+        [
+            row[name]
+            for name in (
+                *("stage", "nodule", "active_seconds", "idle_seconds", "hidden_seconds"),
+                "loading_seconds",
+            )
+        ]
+        for row in rows
+    ] == [
+        ["unaided", "", "0.000", "0.000", "0.000", "1.000"],
+        ["unaided", "1", "52.000", "0.000", "600.000", "2.000"],
+        # The stage turns with the first event that says so.
+        ["aided", "1", "20.000", "0.000", "0.000", "0.000"],
+    ]
+    assert {row["idle_after_seconds"] for row in rows} == {"60"}
+
+
+def test_the_exposure_ledger_has_the_rating_before_and_after(reading):
+    read(reading)
+
+    (row,) = tables(reading.reader.study)["exposures.csv"]
+
+    assert (row["artefact"], row["stage"], row["nodule"]) == ("score", "aided", "1")
+    assert (row["seconds"], row["ended"]) == ("20.000", "true")
+    assert (row["malignancy_before"], row["malignancy_after"]) == ("30", "70")
+    # The fastest event took a second: the page was loaded at 9:00:01 at the latest.
+    assert row["shown_at"] == "2026-01-05T09:10:56.000Z"
+    assert row["hidden_at"] == "2026-01-05T09:11:16.000Z"
+
+
+def test_a_browser_that_tells_nonsense_does_not_stop_the_export(reading):
+    nonsense = [{"nodule": [1]}, {"nodule": "x", "artefact": 3}, {}, {"nodule": 999_999}]
+    for data in nonsense:
+        for kind in ("ai_shown", "section", "ai_hidden"):
+            tell(reading, (1, kind, data), stage="aided", received_s=1)
+
+    found = tables(reading.reader.study)
+    assert found["exposures.csv"] == []
+    assert all(row["nodule"] in {"", "1"} for row in found["times.csv"])
