@@ -2,7 +2,7 @@
 
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,47 +133,51 @@ def of_calibration(path: Path, *, score: str | None, n_bins: int) -> dict[str, A
     }
 
 
+class Scale(NamedTuple):
+    """What the numbers of a rating stand for."""
+
+    words: list[str] | None  # 0, 1, ... stand for; None for numbers
+    ordered: bool
+
+
 def of_agreement(path: Path, *, categories: list[str] | None) -> dict[str, Any]:
     """Measure agreement between raters: one column a rater, or one row a rating."""
     table = read_table(path, ["case"])
     if "reader" not in table:
         raters = [name for name in table.columns if name and name != "case"]
-        values, levels = codes(table, raters, categories)
-        return {"raters": raters, **agreement_of(values, raters, levels)}
+        values, scale = codes(table, raters, categories)
+        return {"raters": raters, **agreement_of(values, raters, scale)}
     score = column_of(table, None, ("rating", "value", "answer"))
     raters, reader = ordered(table.text("reader"))
     cases, case = ordered(table.text("case"))
-    values, levels = codes(table, [score], categories)
+    values, scale = codes(table, [score], categories)
     names = table.text("modality") if "modality" in table else ["all"] * len(table)
     modalities, modality = ordered(names)
     found: dict[str, Any] = {"raters": raters, "modalities": {}}
     for m, name in enumerate(modalities):
         grid = np.full((len(cases), len(raters)), np.nan)
-        rows = np.flatnonzero(modality == m)
         taken: dict[tuple[int, int], int] = {}
-        for row in rows.tolist():
+        for row in np.flatnonzero(modality == m).tolist():
             place = (int(case[row]), int(reader[row]))
             if place in taken:
                 line = table.lines[taken[place]]
                 raise table.error(row, score, f"the reader rated this case in line {line} already")
             taken[place] = row
             grid[place] = values[row, 0]
-        found["modalities"][name] = agreement_of(grid, raters, levels)
+        found["modalities"][name] = agreement_of(grid, raters, scale)
     return found
 
 
-def codes(
-    table: Table, columns: list[str], categories: list[str] | None
-) -> tuple[Floats, list[str] | None]:
-    """Return ratings as numbers, and the names of categories that are words.
+def codes(table: Table, columns: list[str], categories: list[str] | None) -> tuple[Floats, Scale]:
+    """Return ratings as numbers, shape (n_rows, n_columns), and their scale.
 
-    Words become ordinal by `categories`; without it they are in alphabetical order, which
-    only unweighted coefficients may use.
+    Words are ordered by `categories`, and without it not at all.
     """
     texts = [table.columns[name] for name in columns]
     given = {v for column in texts for v in column if v.lower() not in MISSING}
     if categories is None and all(is_number(v) for v in given):
-        return np.column_stack([table.numbers(name, missing=True) for name in columns]), None
+        values = [table.numbers(name, missing=True) for name in columns]
+        return np.column_stack(values), Scale(None, True)
     known = categories or sorted(given)
     place = {name: float(i) for i, name in enumerate(known)}
     found = np.full((len(table), len(columns)), np.nan)
@@ -184,7 +188,7 @@ def codes(
             if value not in place:
                 raise table.error(row, name, f"holds '{value}', which is not among the categories")
             found[row, j] = place[value]
-    return found, known
+    return found, Scale(known, categories is not None)
 
 
 def is_number(text: str) -> bool:
@@ -196,28 +200,36 @@ def is_number(text: str) -> bool:
     return True
 
 
-def agreement_of(values: Floats, raters: list[str], levels: list[str] | None) -> dict[str, Any]:
-    """Compute all coefficients of one table of ratings."""
-    used = None if levels is None else np.arange(float(len(levels)))
+def agreement_of(values: Floats, raters: list[str], scale: Scale) -> dict[str, Any]:
+    """Compute the coefficients of one table of ratings that its scale allows.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two raters, or no case that two have rated.
+    """
+    used = None if scale.words is None else np.arange(float(len(scale.words)))
+    all_weights = agreement.WEIGHTS if scale.ordered else agreement.WEIGHTS[:1]
+    metrics = agreement.METRICS
+    if scale.words is not None:
+        metrics = metrics[:2] if scale.ordered else metrics[:1]
     no_value = agreement.NO_DISAGREEMENT_POSSIBLE
     found: dict[str, Any] = {
         "n_cases": int((~np.isnan(values)).any(axis=1).sum()),
-        **({} if levels is None else {"categories": levels}),
+        **({} if scale.words is None else {"categories": scale.words}),
         "coefficients": {
             weights: {
                 name: coefficient(agreement.table(values, weights, used))
                 for name, coefficient in agreement.COEFFICIENTS.items()
             }
-            for weights in agreement.WEIGHTS
+            for weights in all_weights
         },
         "krippendorff_alpha": {
-            metric: Because(agreement.krippendorff(values, metric), no_value)
-            for metric in agreement.METRICS
+            metric: Because(agreement.krippendorff(values, metric), no_value) for metric in metrics
         },
         "cohen": {
             f"{raters[a]} - {raters[b]}": {
-                weights: agreement.cohen(values[:, [a, b]], weights)
-                for weights in agreement.WEIGHTS
+                weights: agreement.cohen(values[:, [a, b]], weights) for weights in all_weights
             }
             for a, b in combinations(range(len(raters)), 2)
             if (~np.isnan(values[:, [a, b]])).all(axis=1).any()
@@ -227,8 +239,10 @@ def agreement_of(values: Floats, raters: list[str], levels: list[str] | None) ->
     if len(complete) > 1:
         found["n_complete"] = len(complete)
         found["light"] = Because(agreement.light(complete), no_value)
-        found["kendall_w"] = Because(agreement.kendall_w(complete), "all ratings tie")
-        found["icc"] = agreement.icc(complete)
+        if scale.ordered:
+            found["kendall_w"] = Because(agreement.kendall_w(complete), "all ratings tie")
+        if scale.words is None:
+            found["icc"] = agreement.icc(complete)
     return found
 
 
