@@ -1,6 +1,7 @@
 import './style.css'
 import { connect, Refusal } from './api/client'
 import { mountRoom } from './reading/mount'
+import { askAhead } from './viewer/source'
 
 const room = document.getElementById('room')
 const readingId = Number(document.body.dataset.reading)
@@ -12,6 +13,9 @@ async function start(element: HTMLElement): Promise<void> {
   const api = connect(readingId)
   let reading = await api.reading()
   if (reading.stage === 'assigned') reading = await api.open()
+  const [series, nodule] = [reading.series[0], reading.nodules[0]]
+  // told, too, once the viewer asks
+  if (series) askAhead(series, nodule?.centre_mm ?? null).catch(() => {})
   mountRoom(element, reading, api, async container => (await viewerCode).createViewer(container))
 }
 

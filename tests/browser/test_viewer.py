@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from scipy.ndimage import map_coordinates
 
 from reader_study.models import Event, Nodule, Study
@@ -160,3 +160,45 @@ def test_cine_plays_through_the_slices_until_the_reader_takes_over(
     wait_until(lambda: pane(page)["index"] < 5, "it begins again", 10)
     page.keyboard.press("p")
     assert not viewer(page)["cine"]["playing"]
+
+
+def test_the_slice_of_the_nodule_is_asked_for_first_and_shown_before_the_series_is_complete(
+    page: Page, images_study: Study, log_in: Callable[[str], None], tmp_path: Path, pictures: Path
+):
+    voxels = read_voxels(tmp_path / "ct")
+    nodule = Nodule.objects.of_study(images_study).order_by("number")[0]
+    series = images_study.cases.get().series.get()
+    asked: list[str] = []
+    page.on("request", lambda r: asked.append(r.url) if "/frames/" in r.url else None)
+    log_in("reader")
+    # The connection holds out for the slices round the nodule and then is slow.
+    held: list[Route] = []
+    slow = True
+
+    def answer(route: Route) -> None:
+        if slow and len(asked) > 6:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/frames/*", answer)
+    page.get_by_role("link", name="Begin with case 1").click()
+    wait_until(lambda: page.evaluate("window.__reread?.viewer?.loaded") == 6, "six slices", 30)
+    wait_until(lambda: pane(page)["loaded"], "the slice of the nodule", 10)
+    at = abs(pane(page)["position_mm"][2] - nodule.z)
+    assert at <= voxels.spacing[2] / 2 + 0.01
+    # With two thirds of the body still on its way, what is there is what the voxels say.
+    x, y, z = pane(page)["position_mm"]
+    expected = float(voxels.along_z(x, y, np.array([z]))[0])
+    window = viewer(page)["window"]
+    shown = min(max(expected, window["centre"] - window["width"] / 2), 150)
+    wait_until(lambda: abs(hu_in_the_middle(page) - shown) < 15, "the slice itself", 10)
+    bar = page.locator(".pane.coronal .arrived")
+    expect(bar).to_be_visible()
+    page.screenshot(path=pictures / "loading.png")
+    slow = False
+    for route in held:
+        route.continue_()
+    wait_until_loaded(page, series.slices)
+    expect(bar).to_be_hidden()
+    assert len(set(asked)) == len(asked) == series.slices

@@ -58,10 +58,12 @@ export function useImages({
           return setImages(images => ({ ...images, loaded, total, failed }))
         }
         case 'first_image':
+          performance.mark(kind) // for whoever measures how long opening takes
           visible.current = true
           setImages(images => ({ ...images, state: 'shown' }))
           return events.add(kind, data)
         case 'series_loaded':
+          performance.mark(kind)
           setImages(images => ({ ...images, state: 'complete', failed: event.failed }))
           return events.add(kind, data)
         case 'slice':

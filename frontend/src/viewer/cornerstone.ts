@@ -11,7 +11,7 @@ import {
   type Types,
   volumeLoader,
 } from '@cornerstonejs/core'
-import { init as initLoader } from '@cornerstonejs/dicom-image-loader'
+import { createImage, init as initLoader } from '@cornerstonejs/dicom-image-loader'
 import { utilities as metadataUtilities } from '@cornerstonejs/metadata'
 import type { Nodule, PatientPoint, Saliency, Series } from '../api/types'
 import { Cine, following } from './cine'
@@ -31,6 +31,7 @@ import {
   type Slices,
   type VolumeGeometry,
 } from './slices'
+import { addressOf, frameAt, headersOf } from './source'
 import {
   ImagesUnavailable,
   type Layout,
@@ -45,6 +46,8 @@ import {
   type Window,
 } from './viewer'
 
+/** How Cornerstone names an image that is read by its WADO-RS address. */
+const WADO_RS = 'wadors'
 /** The sagittal and coronal images are redrawn so often while they fill. */
 const REDRAWS_WHILE_LOADING = 10
 /** Half the height of a pane, in millimetres, after a jump to a nodule. */
@@ -84,6 +87,12 @@ export function createViewer(container: HTMLElement): Viewer {
     initLoader({
       maxWebWorkers: Math.min(4, Math.max(2, (navigator.hardwareConcurrency || 4) / 2)),
     })
+    // Images come from us, who may have asked for them before this code was there.
+    imageLoader.registerImageLoader(WADO_RS, (imageId, options) => ({
+      promise: frameAt(imageId.slice(WADO_RS.length + 1)).then(({ bytes, transfer_syntax }) =>
+        createImage(imageId, bytes, transfer_syntax, options),
+      ) as Promise<Types.IImage>,
+    }))
     initialised = true
   }
   return new CornerstoneViewer(container)
@@ -123,6 +132,8 @@ class CornerstoneViewer implements Viewer {
   #saliency: Saliency | null = null
   #saliencyOpacity = 0.45
   #redraws = 0
+  /** Drawing costs time that the first image needs: nothing is drawn before it, nor beside it. */
+  #drawn: readonly Plane[] = []
   readonly #cine = new Cine(() => this.#turn())
   #closed = false
 
@@ -148,7 +159,7 @@ class CornerstoneViewer implements Viewer {
     }
     eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, this.#contextLost)
     this.#resizing = new ResizeObserver(() => {
-      if (!this.#closed) this.#engine.resize(true, true)
+      if (!this.#closed) this.#engine.resize(this.#drawn.length > 0, true)
     })
     this.#resizing.observe(container)
   }
@@ -171,6 +182,7 @@ class CornerstoneViewer implements Viewer {
     for (const plane of PLANES) this.#panes[plane].fitted_mm = this.#camera(plane).parallelScale
     this.#applyWindow()
     this.#putAll(start ?? this.#middle)
+    this.#drawAllLayers()
 
     this.#tell({ kind: 'progress', loaded: 0, total: volume.imageIds.length, failed: 0 })
     await new Promise<void>((resolve, reject) => {
@@ -237,7 +249,7 @@ class CornerstoneViewer implements Viewer {
         // Cornerstone clips at its "thickness" on either side of the slice, which makes two of it.
         viewport.setSlabThickness(slab.thickness_mm / 2)
       } else viewport.resetSlabThickness()
-      viewport.render()
+      this.#render(plane)
       this.#tell({ kind: 'slab', plane, slab })
     }
   }
@@ -346,22 +358,13 @@ class CornerstoneViewer implements Viewer {
   // Loading
 
   async #readMetadata(series: Series): Promise<string[]> {
-    const at = `${series.dicomweb}/studies/${series.study_uid}/series/${series.series_uid}`
-    const instances = await fetch(`${at}/metadata`, {
-      credentials: 'same-origin',
-      headers: { Accept: 'application/dicom+json' },
-    })
-      .then(response => (response.ok ? response.json() : null))
-      .catch(() => null)
-    if (!Array.isArray(instances) || instances.length === 0) {
+    const headers = await headersOf(series).catch(() => {
       throw new ImagesUnavailable('The images could not be reached. Check the connection.')
-    }
+    })
     return Promise.all(
-      instances.map(async (instance: Record<string, { Value?: string[] }>) => {
-        const uid = instance['00080018']?.Value?.[0]
-        const address = new URL(`${at}/instances/${uid}/frames/1`, document.baseURI)
-        const imageId = `wadors:${address}`
-        await metadataUtilities.addDicomWebInstance(imageId, instance)
+      headers.map(async header => {
+        const imageId = `${WADO_RS}:${addressOf(series, header)}`
+        await metadataUtilities.addDicomWebInstance(imageId, header)
         return imageId
       }),
     )
@@ -384,6 +387,7 @@ class CornerstoneViewer implements Viewer {
         this.#arrived = loaded
         this.#failed = failed.size
         this.#redraw(this.#axialShows(index))
+        if (loaded.size % 4 === 0) this.#drawAllLayers() // the bars grow, the gaps close
         this.#tell({
           kind: 'progress',
           loaded: loaded.size,
@@ -392,28 +396,47 @@ class CornerstoneViewer implements Viewer {
         })
         if (shown || !loaded.has(this.#imageOnScreen())) return
         shown = true
-        requestAnimationFrame(() => {
-          this.#tell({ kind: 'first_image', plane: 'axial', index: this.#place('axial').index })
-          firstImageShown()
-        })
+        this.#drawFirst(firstImageShown)
       },
     })
     if (this.#closed) return
     if (this.#arrived.size === 0) {
       throw new ImagesUnavailable('None of the images could be loaded.')
     }
-    for (const plane of PLANES) this.#viewport(plane).render()
+    this.#drawn = PLANES
+    for (const plane of PLANES) this.#render(plane)
     this.#tell({ kind: 'series_loaded', slices: imageIds.length, failed: this.#failed })
     firstImageShown()
   }
 
+  /** Draw the axial image alone, so that it is there as soon as can be, and then the others. */
+  #drawFirst(firstImageShown: () => void): void {
+    this.#panes.axial.canvas.addEventListener(
+      Enums.Events.IMAGE_RENDERED,
+      () => {
+        this.#tell({ kind: 'first_image', plane: 'axial', index: this.#place('axial').index })
+        firstImageShown()
+        this.#drawn = PLANES
+        for (const plane of PLANES) this.#render(plane)
+      },
+      { once: true },
+    )
+    this.#drawn = ['axial']
+    this.#render('axial')
+  }
+
+  #render(plane: Plane): void {
+    if (this.#drawn.includes(plane)) this.#viewport(plane).render()
+    else this.#drawLayers(plane)
+  }
+
   /** Redraw what an arriving image changed: the axial slice at once, the other planes in steps. */
   #redraw(axial: boolean): void {
-    if (axial) this.#viewport('axial').render()
+    if (axial) this.#render('axial')
     const total = this.#volume?.imageIds.length ?? 0
     if (this.#arrived.size < (this.#redraws / REDRAWS_WHILE_LOADING) * total) return
     this.#redraws += 1
-    for (const plane of ['sagittal', 'coronal'] as const) this.#viewport(plane).render()
+    for (const plane of ['sagittal', 'coronal'] as const) this.#render(plane)
   }
 
   /** The image that the axial pane shows, in the order of the volume. */
@@ -516,7 +539,7 @@ class CornerstoneViewer implements Viewer {
       position: [...add(focal, subtract(position, focalPoint))],
       ...change,
     })
-    viewport.render()
+    this.#render(plane)
     const { index, total } = this.#place(plane)
     if (index !== before) {
       this.#tell({ kind: 'slice', plane, index, total, position_mm: focal })
@@ -559,7 +582,7 @@ class CornerstoneViewer implements Viewer {
       for (const plane of PLANES) {
         const viewport = this.#viewport(plane)
         viewport.setProperties({ voiRange, invert: this.#inverted }, volume.volumeId)
-        viewport.render()
+        this.#render(plane)
       }
     }
     this.#tell({ kind: 'window', centre, width, inverted: this.#inverted })
@@ -661,7 +684,8 @@ class CornerstoneViewer implements Viewer {
       this.#tell({ kind: 'saliency', planes })
     }
     const notice = place.loaded ? '' : plane === 'axial' ? 'Loading this slice…' : 'Loading…'
-    pane.labels.draw(view, place, this.#window, this.#inverted, notice)
+    const arrived = this.#arrived.size / this.#volume.imageIds.length
+    pane.labels.draw(view, place, this.#window, this.#inverted, notice, arrived)
   }
 
   #linesOfOtherPlanes(plane: Plane, view: View): ReferenceLine[] {

@@ -21,6 +21,7 @@ export class Labels {
     top: this.#part('letter top'),
     bottom: this.#part('letter bottom'),
     scale: this.#part('scale-bar'),
+    arrived: this.#part('arrived'),
   }
 
   constructor(readonly plane: Plane) {
@@ -33,6 +34,8 @@ export class Labels {
     window: Window,
     inverted: boolean,
     notice: string,
+    /** How much of the series has arrived, from 0 to 1. */
+    arrived: number,
   ): void {
     const { letter, index } = AXIS[this.plane]
     const parts = this.#parts
@@ -47,6 +50,8 @@ export class Labels {
     )
     write(parts.slab, pane.slab ? slabLabel(pane.slab) : '')
     write(parts.notice, notice)
+    parts.arrived.hidden = arrived === 1
+    parts.arrived.style.width = `${100 * arrived}%`
     const letters = edgeLetters(view)
     for (const edge of ['left', 'right', 'top', 'bottom'] as const)
       write(parts[edge], letters[edge])

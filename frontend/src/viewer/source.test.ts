@@ -1,0 +1,78 @@
+import { afterEach, expect, test, vi } from 'vitest'
+import type { Series } from '../api/types'
+import { askAhead, frameAt, type Header, headersOf, nearestFirst, readFrame } from './source'
+
+const JPEG_LS = '1.2.840.10008.1.2.4.80'
+const TYPE = 'multipart/related; type="image/jls"; boundary=abc'
+
+function multipart(bytes: number[], end = '\r\n--abc--\r\n'): ArrayBuffer {
+  const head = `--abc\r\nContent-Type: image/jls; transfer-syntax=${JPEG_LS}\r\n\r\n`
+  const text = (words: string) => [...new TextEncoder().encode(words)]
+  return new Uint8Array([...text(head), ...bytes, ...text(end)]).buffer
+}
+
+function header(index: number): Header {
+  return {
+    '00080018': { Value: [`1.${index}`] },
+    '00200032': { Value: [-100, -100, -50 + 2.5 * index] },
+    '00200037': { Value: [1, 0, 0, 0, 1, 0] },
+  }
+}
+const HEADERS = Array.from({ length: 40 }, (_, index) => header(index))
+const uids = (headers: Header[]) => headers.map(one => one['00080018']?.Value?.[0])
+
+afterEach(() => {
+  vi.unstubAllGlobals()
+})
+
+test('a frame is the first part of an answer, with the transfer syntax it was sent in', () => {
+  const frame = readFrame(multipart([255, 216, 13, 10, 45, 45, 7]), TYPE)
+  expect([...frame.bytes]).toEqual([255, 216, 13, 10, 45, 45, 7])
+  expect(frame.transfer_syntax).toBe(JPEG_LS)
+})
+
+test('a frame that was cut off on its way is no frame', () => {
+  expect(() => readFrame(multipart([1, 2, 3], ''), TYPE)).toThrow('incomplete')
+})
+
+test('a frame may come without parts', () => {
+  const type = `image/jls; transfer-syntax=${JPEG_LS}`
+  const frame = readFrame(new Uint8Array([1, 2]).buffer, type)
+  expect(frame).toEqual({ bytes: new Uint8Array([1, 2]), transfer_syntax: JPEG_LS })
+})
+
+test('the slices round the nodule come first, then the ones farther out', () => {
+  // z is -50 + 2.5 k: the nodule at -30.5 lies in slice 8, and slice 7 is nearer than slice 9.
+  expect(uids(nearestFirst(HEADERS, [0, 0, -30.5])).slice(0, 3)).toEqual(['1.8', '1.7', '1.9'])
+  expect(uids(nearestFirst(HEADERS, null)).slice(0, 2)).toEqual(['1.19', '1.20'])
+})
+
+test('what was asked for ahead is not asked for again', async () => {
+  const asked: string[] = []
+  vi.stubGlobal('fetch', async (address: string) => {
+    asked.push(address)
+    return address.endsWith('/metadata')
+      ? Response.json(HEADERS)
+      : new Response(multipart([7]), { headers: { 'Content-Type': TYPE } })
+  })
+  const series: Series = { study_uid: '1', series_uid: '2', dicomweb: '/dw', slices: 40 }
+  await askAhead(series, [0, 0, -30])
+  expect(asked.length).toBe(7)
+  expect(await headersOf(series)).toEqual(HEADERS)
+  const address = asked[1] ?? ''
+  expect(address).toContain('/dw/studies/1/series/2/instances/1.8/frames/1')
+  expect([...(await frameAt(address)).bytes]).toEqual([7])
+  expect(asked.length).toBe(7)
+  await frameAt(address) // the viewer asks a second time only after a failure
+  expect(asked.length).toBe(8)
+})
+
+test('what failed ahead is asked for again', async () => {
+  vi.stubGlobal('fetch', async () => {
+    throw new TypeError('no connection')
+  })
+  const series: Series = { study_uid: '1', series_uid: '3', dicomweb: '/dw', slices: 40 }
+  await expect(askAhead(series, null)).rejects.toThrow()
+  vi.stubGlobal('fetch', async () => Response.json(HEADERS))
+  expect((await headersOf(series)).length).toBe(40)
+})
