@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("reading/<int:reading_id>", reading.reading_room, name="reading"),
     path("studies/<slug:slug>/", study.study, name="study"),
     path("studies/<slug:slug>/open", study.open_readings, name="study-open"),
+    path("studies/<slug:slug>/open-early", study.open_one_early, name="study-open-early"),
     path("studies/<slug:slug>/export.zip", study.export, name="study-export"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
+from reader_study.actions.schedule import must_be_open
 from reader_study.domain.blinding import Item, visible
 from reader_study.domain.errors import (
     AnswerLocked,
@@ -21,7 +22,7 @@ from reader_study.domain.errors import (
     StudyNotOpen,
 )
 from reader_study.domain.questionnaire import Problem, each_answer, find_problems
-from reader_study.domain.reading import Stage, Step, advance
+from reader_study.domain.reading import Path, Stage, Step, advance
 from reader_study.models import (
     Answer,
     Draft,
@@ -30,7 +31,6 @@ from reader_study.models import (
     Prediction,
     Rating,
     Reading,
-    Study,
     User,
 )
 
@@ -53,6 +53,11 @@ def _mine(reader: User, reading_id: int) -> Reading:
     return reading
 
 
+def path_of(reading: Reading) -> Path:
+    """Return the stages in which the reading is answered, by its arm."""
+    return reading.reader.study.rules.design.arm(reading.arm).path
+
+
 def nodules_of(reading: Reading) -> list[Nodule]:
     """Return the nodules of the reading's case, by number."""
     return list(Nodule.objects.filter(series__case=reading.case_id).order_by("number", "pk"))
@@ -71,10 +76,12 @@ def open_reading(*, reader: User, reading_id: int, now: datetime) -> Reading:
     Raises:
         Reading.DoesNotExist: `reader` has no such reading.
         StudyNotOpen: readings have not begun.
+        ReadingNotOpenYet: its session or the washout of its case has not come.
     """
     reading = _mine(reader, reading_id)
     if reading.stage == Stage.ASSIGNED:
-        reading.stage = advance(Stage(reading.stage), Step.OPEN)
+        must_be_open(reading, now)
+        reading.stage = advance(Stage(reading.stage), Step.OPEN, path_of(reading))
         reading.opened_at = now
         reading.save(update_fields=["stage", "opened_at"])
         _tell(reading, "opened", now)
@@ -101,6 +108,8 @@ def save_draft(
         DraftConflict: another tab or device has saved something else since.
     """
     reading = _mine(reader, reading_id)
+    if stage not in path_of(reading):
+        raise StepNotAllowed(f"This reading has no {stage} stage.", stage=reading.stage)
     if reading.stage != stage:
         raise AnswerLocked(
             f"The {stage} answer of this reading is locked; nothing more can be saved for it."
@@ -156,7 +165,9 @@ def _in_place(problems: Sequence[Problem]) -> list[dict[str, Any]]:
 def lock_unaided(
     *, reader: User, reading_id: int, answers: Mapping[str, Any], now: datetime
 ) -> Reading:
-    """Lock the answer given without AI; from then on the AI is shown.
+    """Lock the answer given without AI; from then on the AI is shown, if the arm has any.
+
+    In an arm without AI this ends the reading.
 
     Raises:
         Reading.DoesNotExist: `reader` has no such reading.
@@ -165,28 +176,29 @@ def lock_unaided(
         AnswerLocked: another unaided answer is locked already.
         AnswersInvalid, AnswersIncomplete: the answers cannot be locked as they are.
     """
-    return _lock(reader, reading_id, Stage.UNAIDED, Step.LOCK_UNAIDED, answers, now)
+    reading = _mine(reader, reading_id)
+    step = Step.SUBMIT if path_of(reading)[-1] is Stage.UNAIDED else Step.LOCK_UNAIDED
+    return _lock(reading, Stage.UNAIDED, step, answers, now)
 
 
 @transaction.atomic
 def submit(*, reader: User, reading_id: int, answers: Mapping[str, Any], now: datetime) -> Reading:
-    """Lock the answer given with AI, which ends the reading.
+    """Lock the answer of the last stage, which ends the reading.
 
     Raises:
         As `lock_unaided`; `StepNotAllowed` when the unaided answer is not locked.
     """
-    return _lock(reader, reading_id, Stage.AIDED, Step.SUBMIT, answers, now)
+    reading = _mine(reader, reading_id)
+    return _lock(reading, path_of(reading)[-1], Step.SUBMIT, answers, now)
 
 
 def _lock(
-    reader: User,
-    reading_id: int,
+    reading: Reading,
     stage: Stage,
     step: Step,
     answers: Mapping[str, Any],
     now: datetime,
 ) -> Reading:
-    reading = _mine(reader, reading_id)
     locked = Answer.objects.filter(reading=reading, stage=stage).first()
     if locked is not None:
         if locked.answers != answers:
@@ -196,7 +208,7 @@ def _lock(
                 stage=reading.stage,
             )
         return reading
-    after = advance(Stage(reading.stage), step)
+    after = advance(Stage(reading.stage), step, path_of(reading))
     _check(reading, answers, complete=True)
     answer = Answer.objects.create(
         reading=reading,
@@ -266,7 +278,7 @@ def show_ai(*, reader: User, reading_id: int, now: datetime) -> tuple[Reading, t
         StepNotAllowed: nothing of the AI may be seen yet.
     """
     reading = _mine(reader, reading_id)
-    items = visible_items(reading.reader.study, Stage(reading.stage))
+    items = visible_items(reading)
     if not items:
         raise StepNotAllowed("Nothing of the AI may be seen at this stage.")
     bundles = Prediction.objects.filter(
@@ -276,6 +288,7 @@ def show_ai(*, reader: User, reading_id: int, now: datetime) -> tuple[Reading, t
     return reading, items
 
 
-def visible_items(study: Study, stage: Stage) -> tuple[Item, ...]:
-    """Return what the protocol and the rules of blinding show at `stage`."""
-    return visible(stage, study.rules.design.shows(stage))
+def visible_items(reading: Reading) -> tuple[Item, ...]:
+    """Return what the protocol and the rules of blinding show of the AI now."""
+    stage = Stage(reading.stage)
+    return visible(stage, reading.reader.study.rules.design.shows(reading.arm, stage))

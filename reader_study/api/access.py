@@ -1,11 +1,13 @@
 """Who may call."""
 
+from django.utils import timezone
 from drf_spectacular.authentication import SessionScheme
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from reader_study.actions.schedule import must_be_open
 from reader_study.models import Reading, User
 
 
@@ -42,12 +44,15 @@ class ReaderView(APIView):
 
         Raises:
             Reading.DoesNotExist: the caller has no such reading.
+            ReadingNotOpenYet: its session or the washout of its case has not come.
         """
-        return (
+        reading = (
             Reading.objects.of(self.reader)
             .select_related("reader__study", "case")
             .get(pk=reading_id)
         )
+        must_be_open(reading, timezone.now())
+        return reading
 
     def finalize_response(
         self, request: Request, response: Response, *args: object, **kwargs: object

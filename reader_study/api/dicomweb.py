@@ -30,6 +30,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from reader_study.actions.cases import site_archive
+from reader_study.actions.schedule import must_not_be_closed
 from reader_study.api.access import ReaderView
 from reader_study.api.errors import NOT_FOUND
 from reader_study.api.pseudonyms import pseudonym
@@ -314,10 +315,13 @@ class ImagesView(ReaderView):
         Raises:
             Reading.DoesNotExist: the caller has no such reading, or it has no such series.
             StudyNotOpen: readings have not begun.
+            ReadingNotOpenYet: its session or the washout of its case has not come.
+            ReadingClosed: it is submitted, and its case may come back.
         """
         reading = self.reading(reading_id)
         if reading.reader.study.opened_at is None:
             raise StudyNotOpen("This study has not begun yet.")
+        must_not_be_closed(reading)
         for one in Series.objects.filter(case=reading.case_id):
             if (study_uid, series_uid) == (
                 pseudonym(reading, one.study_uid),

@@ -14,15 +14,18 @@ from reader_study.actions.reading import (
     lock_unaided,
     nodules_of,
     open_reading,
+    path_of,
     save_draft,
     show_ai,
     store_events,
     submit,
     visible_items,
 )
+from reader_study.actions.schedule import is_closed, openings_of
 from reader_study.api.access import ReaderView
 from reader_study.api.pseudonyms import pseudonym
 from reader_study.domain.blinding import Item
+from reader_study.domain.design import Design, name_for_reader
 from reader_study.domain.errors import StepNotAllowed
 from reader_study.domain.reading import ANSWERING, Stage
 from reader_study.models import Answer, Draft, Job, JobStatus, Reading
@@ -109,6 +112,9 @@ class ReadingSerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     stage = serializers.ChoiceField([stage.value for stage in Stage])
+    path = serializers.ListField(
+        child=serializers.ChoiceField([stage.value for stage in ANSWERING])
+    )
     case = serializers.CharField()
     position = serializers.IntegerField()
     of = serializers.IntegerField()
@@ -129,26 +135,30 @@ NOTHING: dict[str, Any] = {"case": {}, "nodules": {}}
 def describe(reading: Reading) -> dict[str, Any]:
     """Return what `ReadingSerializer` says of a reading, in a constant number of queries."""
     study = reading.reader.study
+    rules = study.rules
     stage = Stage(reading.stage)
-    mine = Reading.objects.filter(reader=reading.reader_id)
-    following = (
-        mine.exclude(stage=Stage.SUBMITTED)
-        .exclude(pk=reading.pk)
-        .order_by("session", "position")
-        .first()
-    )
-    locked = {answer.stage: answer.answers for answer in Answer.objects.filter(reading=reading)}
+    mine = list(Reading.objects.filter(reader=reading.reader_id))
+    following = _following(reading, mine, rules.design)
+    closed = is_closed(reading)
+    locked = {
+        answer.stage: answer.answers
+        for answer in Answer.objects.filter(reading=reading)
+        if not closed
+    }
     draft = Draft.objects.filter(reading=reading, stage=stage).first()
     return {
         "id": reading.pk,
         "stage": stage.value,
-        "case": reading.case.pseudonym,
+        "path": [step.value for step in path_of(reading)],
+        "case": name_for_reader(
+            rules.design, reading.case.pseudonym, reading.session, reading.position
+        ),
         "position": reading.position,
-        "of": mine.count(),
+        "of": sum(each.session == reading.session for each in mine),
         "study": study.title,
         "next": reverse("reading", args=[following.pk]) if following else None,
         "worklist": reverse("worklist"),
-        "shows": list(visible_items(study, stage)),
+        "shows": list(visible_items(reading)),
         "nodules": [
             {
                 "id": nodule.pk,
@@ -167,7 +177,7 @@ def describe(reading: Reading) -> dict[str, Any]:
             }
             for series in reading.case.series.all()
         ],
-        "questionnaire": study.rules.questionnaire.model_dump(mode="json"),
+        "questionnaire": rules.questionnaire.model_dump(mode="json"),
         "answers": {stage.value: locked.get(stage.value) for stage in ANSWERING},
         "draft": {
             "version": draft.version if draft else 0,
@@ -175,6 +185,21 @@ def describe(reading: Reading) -> dict[str, Any]:
             "saved_at": draft.saved_at if draft else None,
         },
     }
+
+
+def _following(reading: Reading, mine: list[Reading], design: Design) -> Reading | None:
+    """Return the first other reading of the reader's that can be done now."""
+    when, now = openings_of(mine, design), timezone.now()
+    return next(
+        (
+            each
+            for each in mine
+            if each.pk != reading.pk
+            and each.stage != Stage.SUBMITTED
+            and when[each.pk].has_come(now)
+        ),
+        None,
+    )
 
 
 class ReadingView(ReaderView):

@@ -185,14 +185,25 @@ class Design(_Strict):
         arms = {arm.name: arm for arm in self.every_arm}
         return next(iter(arms.values())) if len(arms) == 1 else arms[name]
 
-    def shows(self, stage: Stage) -> tuple[Item, ...]:
-        """Return the condition of `stage` in a design of one arm."""
-        return self.arm(ONLY_ARM).shows(stage)
+    def shows(self, arm: str, stage: Stage) -> tuple[Item, ...]:
+        """Return the condition of a reading of `arm` at `stage`.
+
+        What was shown last stays after submission, except where the case may come back:
+        what the AI said of it must not be read up before.
+        """
+        if stage is Stage.SUBMITTED and self.sessions > 1:
+            return ()
+        return self.arm(arm).shows(stage)
 
     @property
     def sessions(self) -> int:
         """How many sessions each reader has, training left out."""
         return len(self.every_arm) + (self.repeats is not None)
+
+    @property
+    def has_several_sessions(self) -> bool:
+        """Whether a reader has to finish something before going on, be it training."""
+        return self.sessions > 1 or self.training is not None
 
     @property
     def washout(self) -> int:

@@ -50,6 +50,24 @@ class StudyNotOpen(Refusal):
     code = "study_not_open"
 
 
+class ReadingNotOpenYet(Refusal):
+    """The session of a reading, or the washout of its case, has not come."""
+
+    code = "not_open_yet"
+
+
+class ReadingClosed(Refusal):
+    """A submitted reading whose case comes back is not shown again."""
+
+    code = "reading_closed"
+
+
+class EarlyOpeningRefused(Refusal):
+    """A reading cannot be let begin early."""
+
+    code = "early_opening_refused"
+
+
 class ProtocolInvalid(Refusal):
     """A protocol that cannot be run; `problems` says where and why."""
 

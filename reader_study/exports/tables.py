@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import IO, Any
 
+from reader_study.domain.design import conditions
 from reader_study.domain.protocol import Protocol
 from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
 from reader_study.exports.events import (
@@ -17,15 +18,17 @@ from reader_study.exports.events import (
     exposure_rows,
     time_rows,
 )
-from reader_study.models import Job, Prediction, Rating, Study
+from reader_study.models import EarlyOpening, Job, Prediction, Rating, Study
 
 READINGS = (
     Column("study", "text", "the study's name in addresses"),
     Column("protocol_hash", "sha256", "the protocol under which the answer was locked"),
     Column("reader", "text", "the reader's pseudonym"),
     Column("case", "text", "the case's pseudonym"),
-    Column("session", "integer", "the sitting, from 1"),
-    Column("position", "integer", "order on the reader's worklist, from 1"),
+    Column("session", "integer", "the session, from 1; 0: training"),
+    Column("position", "integer", "order on the reader's worklist in this session, from 1"),
+    Column("arm", "text", "the way of reading, as the protocol names it"),
+    Column("repeat", "boolean", "true: the reader had read the case before, and was not told"),
     Column("nodule", "integer", "the nodule's number in its case; empty: a question on the case"),
     Column("nodule_id", "integer", "the nodule in the whole study; empty likewise"),
     Column("stage", "text", "unaided: before the lock, without AI; aided: with AI in view"),
@@ -60,11 +63,23 @@ PREDICTIONS = (
     Column("stored_at", "time, UTC", "when it was stored"),
 )
 
+EARLY_OPENINGS = (
+    Column("study", "text", "the study's name in addresses"),
+    Column("reader", "text", "the reader's pseudonym"),
+    Column("case", "text", "the case's pseudonym"),
+    Column("session", "integer", "the session of the reading"),
+    Column("position", "integer", "order on the reader's worklist in this session, from 1"),
+    Column("reason", "text", "why the coordinator let it begin before its time"),
+    Column("at", "time, UTC", "when"),
+)
+
 
 def reading_rows(study: Study) -> Iterator[list[Any]]:
     """Yield a row per reader, case, nodule, stage and question; memory does not grow."""
     protocol = study.rules
-    shown = {step.stage.value: "|".join(step.shows) for step in protocol.design.stages}
+    shown = {
+        (each.arm, each.stage.value): "|".join(each.shows) for each in conditions(protocol.design)
+    }
     predictions = _predictions(study)
     ratings = (
         Rating.objects.filter(answer__reading__reader__study=study)
@@ -87,10 +102,12 @@ def reading_rows(study: Study) -> Iterator[list[Any]]:
             reading.case.pseudonym,
             reading.session,
             reading.position,
+            reading.arm,
+            text_of(reading.repeat),
             rating.nodule.number if rating.nodule else None,
             rating.nodule_id,
             rating.answer.stage,
-            shown.get(rating.answer.stage, ""),
+            shown.get((reading.arm, rating.answer.stage), ""),
             rating.question,
             text_of(rating.value),
             text_of(rating.cannot_assess),
@@ -146,6 +163,19 @@ def prediction_rows(study: Study) -> Iterator[list[Any]]:
                 yield [*start, feature, category, probability, None, *end]
 
 
+def early_opening_rows(study: Study) -> Iterator[list[Any]]:
+    """Yield the readings a coordinator let begin before their session or washout."""
+    found = (
+        EarlyOpening.objects.filter(reading__reader__study=study)
+        .select_related("reading__reader", "reading__case")
+        .order_by("at", "pk")
+    )
+    for each in found.iterator(ROWS_AT_ONCE):
+        reading = each.reading
+        place = [reading.reader.pseudonym, reading.case.pseudonym, reading.session]
+        yield [study.slug, *place, reading.position, each.reason, time_of(each.at)]
+
+
 def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
     """Yield what every column means, then what every question asks and allows."""
     tables = {
@@ -153,6 +183,7 @@ def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
         "predictions": PREDICTIONS,
         "times": TIMES,
         "exposures": EXPOSURES,
+        "early_openings": EARLY_OPENINGS,
     }
     for table, columns in tables.items():
         for column in columns:
@@ -187,6 +218,7 @@ def write_tables(
         "predictions.csv": ([c.name for c in PREDICTIONS], prediction_rows(study)),
         "times.csv": ([c.name for c in TIMES], time_rows(study, idle_after_s)),
         "exposures.csv": ([c.name for c in EXPOSURES], exposure_rows(study)),
+        "early_openings.csv": ([c.name for c in EARLY_OPENINGS], early_opening_rows(study)),
         "data_dictionary.csv": (header, dictionary_rows(study.rules)),
     }
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -1,15 +1,27 @@
 """Pages of readers: the worklist and the reading room."""
 
+from datetime import datetime
+from itertools import groupby
 from typing import NamedTuple
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from reader_study.actions.schedule import (
+    AT_ONCE,
+    in_words,
+    is_closed,
+    opening_of,
+    openings_of,
+)
+from reader_study.domain.design import TRAINING, Design, name_for_reader
 from reader_study.domain.reading import Stage
+from reader_study.domain.schedule import Opening
 from reader_study.models import Membership, Reading, Role, Study, User
 
 STATES = {
@@ -21,20 +33,33 @@ STATES = {
 
 
 class Line(NamedTuple):
-    """A reading on the worklist."""
+    """A reading on the worklist; `opens` says when it can be begun, if not now."""
 
     reading: Reading
+    name: str
     state: str
     submitted: bool
+    opens: str
+    can_enter: bool
+
+
+class Session(NamedTuple):
+    """The readings of one session; `opens` says when its first one opens, if not now."""
+
+    title: str
+    lines: list[Line]
+    done: int
+    opens: str
 
 
 class Worklist(NamedTuple):
     """A reader's readings in one study, in their order."""
 
     study: Study
-    lines: list[Line]
+    sessions: list[Session]
     done: int
-    following: Reading | None
+    of: int
+    following: Line | None
 
 
 @login_required
@@ -75,12 +100,42 @@ def worklist(request: HttpRequest) -> HttpResponse:
 
 
 def _list(study: Study, readings: list[Reading]) -> Worklist:
-    lines = [
-        Line(reading, STATES[Stage(reading.stage)], reading.stage == Stage.SUBMITTED)
-        for reading in readings
-    ]
-    open_ = [line.reading for line in lines if not line.submitted]
-    return Worklist(study, lines, len(lines) - len(open_), open_[0] if open_ else None)
+    design, now = study.rules.design, timezone.now()
+    several = design.has_several_sessions
+    when = openings_of(readings, design) if several else {}
+    sessions = []
+    for session, group in groupby(readings, key=lambda reading: reading.session):
+        lines = [_line(each, design, when.get(each.pk, AT_ONCE), now) for each in group]
+        title = "Training" if session == TRAINING else f"Session {session}"
+        done = sum(line.submitted for line in lines)
+        waiting = [line.opens for line in lines if not line.submitted]
+        sessions.append(
+            Session(
+                title if several else "",
+                lines,
+                done,
+                min(waiting, default="") if all(waiting) else "",
+            )
+        )
+    lines = [line for session in sessions for line in session.lines]
+    following = next((line for line in lines if not line.submitted and not line.opens), None)
+    return Worklist(study, sessions, sum(line.submitted for line in lines), len(lines), following)
+
+
+def _line(reading: Reading, design: Design, opening: Opening, now: datetime) -> Line:
+    submitted = reading.stage == Stage.SUBMITTED
+    opens = in_words(opening, now) if reading.stage == Stage.ASSIGNED else ""
+    state = STATES[Stage(reading.stage)]
+    if reading.stage == Stage.AIDED and len(design.arm(reading.arm).path) == 1:
+        state = "Begun, with AI"
+    return Line(
+        reading,
+        name_for_reader(design, reading.case.pseudonym, reading.session, reading.position),
+        state,
+        submitted,
+        opens,
+        not opens and not (submitted and design.sessions > 1),
+    )
 
 
 @login_required
@@ -98,6 +153,8 @@ def reading_room(request: HttpRequest, reading_id: int) -> HttpResponse:
     )
     if reading is None:
         raise Http404
-    if reading.reader.study.opened_at is None:
+    if reading.reader.study.opened_at is None or is_closed(reading):
+        return redirect("worklist")
+    if not opening_of(reading).has_come(timezone.now()):
         return redirect("worklist")
     return render(request, "reader_study/reading.html", {"reading": reading})

@@ -11,11 +11,12 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from reader_study.actions.schedule import open_early
 from reader_study.actions.study import checklist, open_study, prediction_progress
-from reader_study.domain.errors import StudyNotOpen
+from reader_study.domain.errors import EarlyOpeningRefused, StudyNotOpen
 from reader_study.domain.reading import Stage
 from reader_study.exports.tables import write_tables
-from reader_study.models import Case, Job, JobStatus, Role
+from reader_study.models import Case, EarlyOpening, Job, JobStatus, Reading, Role, User
 from reader_study.pages.access import member
 
 IN_MEMORY = 8_000_000  # bytes of an export that are kept off the disk
@@ -44,8 +45,13 @@ def study(request: HttpRequest, slug: str) -> HttpResponse:
     failed = Job.objects.filter(
         nodule__series__case__study=found, status=JobStatus.FAILED
     ).select_related("nodule__series__case")
+    design = found.rules.design
     context = {
         "study": found,
+        "washout": design.washout if design.has_several_sessions else None,
+        "early": EarlyOpening.objects.filter(reading__reader__study=found)
+        .select_related("reading__reader", "by")
+        .order_by("-at"),
         "checks": checklist(found),
         "readers": readers,
         "cases": cases,
@@ -64,6 +70,41 @@ def open_readings(request: HttpRequest, slug: str) -> HttpResponse:
         open_study(study=found, now=timezone.now())
         messages.success(request, "The study is open.")
     except StudyNotOpen as refusal:
+        messages.error(request, refusal.detail)
+    return redirect("study", slug=slug)
+
+
+@login_required
+@require_POST
+def open_one_early(request: HttpRequest, slug: str) -> HttpResponse:
+    """Let one reading begin before its session or washout allows it."""
+    found = member(request, slug, Role.COORDINATOR)
+    assert isinstance(request.user, User)  # whom `member` lets through
+    asked = {name: request.POST.get(name, "") for name in ("reader", "session", "position")}
+    reading = None
+    if asked["session"].isdecimal() and asked["position"].isdecimal():
+        reading = (
+            Reading.objects.of_study(found)
+            .filter(
+                reader__pseudonym=asked["reader"],
+                session=int(asked["session"][:4]),
+                position=int(asked["position"][:6]),
+            )
+            .first()
+        )
+    if reading is None:
+        messages.error(request, "There is no such reading: look at reader, session and number.")
+        return redirect("study", slug=slug)
+    try:
+        open_early(
+            study=found,
+            reading_id=reading.pk,
+            by=request.user,
+            reason=request.POST.get("reason", ""),
+            now=timezone.now(),
+        )
+        messages.success(request, "The reading can be begun; the reason is recorded.")
+    except EarlyOpeningRefused as refusal:
         messages.error(request, refusal.detail)
     return redirect("study", slug=slug)
 

@@ -1,0 +1,119 @@
+"""When readings open, and letting one begin earlier."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from uuid import uuid4
+
+from django.db import transaction
+
+from reader_study.domain.design import Design
+from reader_study.domain.errors import EarlyOpeningRefused, ReadingClosed, ReadingNotOpenYet
+from reader_study.domain.reading import Stage
+from reader_study.domain.schedule import Opening, Stand, openings
+from reader_study.models import EarlyOpening, Event, Reading, Study, User
+
+REASON_LIMIT = 1000
+AT_ONCE = Opening(None, None)
+
+
+def openings_of(readings: Iterable[Reading], design: Design) -> Mapping[int, Opening]:
+    """Return when each of one reader's `readings`, all of a study, opens."""
+    found = list(readings)
+    stands = [Stand(each.session, each.case_id, each.submitted_at) for each in found]
+    when = openings(stands, design.washout)
+    early = set(
+        EarlyOpening.objects.filter(
+            reading__reader__in={each.reader_id for each in found}
+        ).values_list("reading", flat=True)
+    )
+    return {
+        each.pk: AT_ONCE if each.pk in early else opening
+        for each, opening in zip(found, when, strict=True)
+    }
+
+
+def opening_of(reading: Reading) -> Opening:
+    """Return when `reading` opens; one that has been opened stays so."""
+    design = reading.reader.study.rules.design
+    if reading.stage != Stage.ASSIGNED or not design.has_several_sessions:
+        return AT_ONCE
+    readings = Reading.objects.filter(reader=reading.reader_id)
+    return openings_of(readings, design)[reading.pk]
+
+
+def must_be_open(reading: Reading, now: datetime) -> None:
+    """Refuse a reading whose time has not come.
+
+    Raises:
+        ReadingNotOpenYet: its session or the washout of its case has not come.
+    """
+    opening = opening_of(reading)
+    if not opening.has_come(now):
+        at = opening.not_before.isoformat() if opening.not_before else None
+        raise ReadingNotOpenYet(in_words(opening, now), not_before=at)
+
+
+def is_closed(reading: Reading) -> bool:
+    """Tell whether a reading is over and may not be looked at, since its case may come back."""
+    return reading.stage == Stage.SUBMITTED and reading.reader.study.rules.design.sessions > 1
+
+
+def must_not_be_closed(reading: Reading) -> None:
+    """Refuse to show the case of a reading that is over.
+
+    Raises:
+        ReadingClosed: it is submitted, and its case may come back in another session.
+    """
+    if is_closed(reading):
+        raise ReadingClosed("This reading is submitted, and stays closed: its case may come back.")
+
+
+def in_words(opening: Opening, now: datetime) -> str:
+    """Say when a reading opens; empty if it is open at `now`."""
+    if opening.has_come(now):
+        return ""
+    parts = []
+    if opening.waits_for == 0:
+        parts.append("when the training cases are submitted")
+    elif opening.waits_for is not None:
+        parts.append(f"when session {opening.waits_for} is complete")
+    if opening.not_before is not None and opening.not_before > now:
+        parts.append(f"not before {opening.not_before:%Y-%m-%d %H:%M} UTC")
+    return "Opens " + ", and ".join(parts) + "."
+
+
+@transaction.atomic
+def open_early(*, study: Study, reading_id: int, by: User, reason: str, now: datetime) -> None:
+    """Let a reading begin before its session or washout allows it; it is told in the export.
+
+    Raises:
+        Reading.DoesNotExist: the study has no such reading.
+        EarlyOpeningRefused: there is no reason, it is open already, or an earlier reading of
+            the same case has not ended.
+    """
+    reading = (
+        Reading.objects.of_study(study)
+        .select_related("reader__study")
+        .select_for_update(of=("self",))
+        .get(pk=reading_id)
+    )
+    reason = reason.strip()
+    if not reason or len(reason) > REASON_LIMIT:
+        raise EarlyOpeningRefused(f"A reason of at most {REASON_LIMIT} characters is needed.")
+    if opening_of(reading).has_come(now):
+        raise EarlyOpeningRefused("This reading is open already.")
+    earlier = Reading.objects.filter(
+        reader=reading.reader_id, case=reading.case_id, session__lt=reading.session
+    )
+    if earlier.exclude(stage=Stage.SUBMITTED).exists():
+        # Two readings of one case side by side would show the AI of one to the other.
+        raise EarlyOpeningRefused("An earlier reading of the same case has not ended.")
+    EarlyOpening.objects.create(reading=reading, by=by, reason=reason, at=now)
+    Event.objects.create(
+        reading=reading,
+        key=uuid4(),
+        kind="opened_early",
+        stage=reading.stage,
+        data={"reason": reason, "by": by.pk},
+        received_at=now,
+    )

@@ -1,0 +1,235 @@
+"""Every design, from its protocol to its export, by simulated readers over the site's own API."""
+
+import csv
+import io
+import zipfile
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from reader_study.domain.design import Design
+from reader_study.domain.reading import Stage
+from reader_study.exports.tables import write_tables
+from reader_study.models import EarlyOpening, Event, Reading, Role
+from tests.conduct import Conductor, a_study_to_conduct
+from tests.domain.designs import CROSSOVER, EVERY_DESIGN, HYBRID, THREE_CONDITIONS
+from tests.factories import NOW, a_member, answers_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def conductor(client, monkeypatch):
+    clock = {"now": NOW}
+    monkeypatch.setattr(timezone, "now", lambda: clock["now"])
+    return Conductor(client, clock)
+
+
+def exported(study):
+    file = io.BytesIO()
+    write_tables(study, file)
+    archive = zipfile.ZipFile(file)
+    return {
+        name: list(csv.DictReader(io.StringIO(archive.read(name).decode(), newline="")))
+        for name in archive.namelist()
+        if name.endswith(".csv")
+    }
+
+
+@pytest.mark.parametrize("name", EVERY_DESIGN)
+def test_a_study_of_every_design_runs_from_allocation_to_export(conductor, name):
+    design = Design.model_validate(EVERY_DESIGN[name])
+    training = design.training.cases if design.training else 0
+    study = a_study_to_conduct(3, 4 + training, training, design=EVERY_DESIGN[name])
+    sessions = sorted(set(Reading.objects.of_study(study).values_list("session", flat=True)))
+    for session in sessions:
+        for reading in conductor.readings(study, session):
+            assert conductor.read(reading, answers_of(reading)) == list(
+                design.arm(reading.arm).path
+            )
+        conductor.wait(days=design.washout)
+
+    assert not Reading.objects.exclude(stage="submitted").exists()
+    for reading, stage, could, items in conductor.seen:
+        shows = {item.value for item in design.shows(reading.arm, Stage(stage))}
+        assert could == bool(shows)
+        assert items == shows
+    rows = exported(study)["readings.csv"]
+    told = {(row["arm"], row["stage"], row["shown"]) for row in rows}
+    assert told == {
+        (arm.name, step.stage.value, "|".join(step.shows))
+        for arm in design.every_arm
+        for step in arm.stages
+    }
+    answers = {(r["reader"], r["case"], r["session"], r["stage"], r["question"]) for r in rows}
+    assert len(answers) == len(rows)
+    of_repeats = {row["session"] for row in rows if row["repeat"] == "true"}
+    assert of_repeats == ({str(design.sessions)} if design.repeats else set())
+
+
+@pytest.mark.parametrize("design", [CROSSOVER, THREE_CONDITIONS, HYBRID])
+def test_a_case_stays_shut_until_its_session_and_its_washout_have_come(conductor, design):
+    study = a_study_to_conduct(1, 2, design=design)
+    first, second = conductor.readings(study, 1)
+    again = Reading.objects.select_related("reader__user").get(case=first.case_id, session=2)
+    conductor.read(first, answers_of(first))
+    ended = conductor.clock["now"]
+
+    for what, method in (("reading", "get"), ("open", "post")):
+        refused = conductor.call(again, what, method)
+        assert (refused.status_code, refused.json()["code"]) == (409, "not_open_yet")
+        assert "when session 1 is complete" in refused.json()["detail"]
+    assert conductor.call(again, "ai", "get").status_code == 404
+    page = conductor.client.get(reverse("reading", args=[again.pk]))
+    assert page.headers["Location"] == reverse("worklist")
+
+    conductor.read(second, answers_of(second))
+    washout = timedelta(days=design["washout_days"])
+    conductor.clock["now"] = ended + washout - timedelta(seconds=1)
+    refused = conductor.call(again, "open")
+    assert refused.json()["not_before"] == (ended + washout).isoformat()
+    worklist = conductor.client.get(reverse("worklist")).content.decode()
+    assert f"not before {ended + washout:%Y-%m-%d %H:%M} UTC" in worklist
+    assert "nothing to read today" in worklist
+
+    conductor.clock["now"] = ended + washout
+    assert conductor.call(again, "open").status_code == 200
+
+
+def test_in_an_arm_without_ai_none_is_shown_at_any_time_and_in_one_with_it_from_the_start(
+    conductor,
+):
+    study = a_study_to_conduct(2, 3, design=CROSSOVER)
+    for reading in conductor.readings(study, 1):
+        conductor.read(reading, answers_of(reading))
+
+    of_arm = {"unaided": set(), "score": set()}
+    for reading, stage, could, items in conductor.seen:
+        of_arm[reading.arm].add((stage, could, tuple(items)))
+    assert of_arm["unaided"] == {("unaided", False, ()), ("submitted", False, ())}
+    assert of_arm["score"] == {("aided", True, ("score",)), ("submitted", False, ())}
+
+
+def test_the_unaided_answer_is_never_asked_where_the_arm_has_none(conductor):
+    study = a_study_to_conduct(1, 1, design={**CROSSOVER, "order": "fixed"})
+    unaided = next(conductor.readings(study, 1))
+    conductor.read(unaided, answers_of(unaided))
+    conductor.wait(days=28)
+    aided = next(conductor.readings(study, 2))
+
+    opened = conductor.call(aided, "open").json()
+    assert (opened["stage"], opened["path"], opened["shows"]) == ("aided", ["aided"], ["score"])
+    assert opened["draft"]["answers"] == {"case": {}, "nodules": {}}
+    refused = conductor.call(aided, "lock", answers=answers_of(aided))
+    assert (refused.status_code, refused.json()["code"]) == (409, "step_not_allowed")
+    draft = {"stage": "unaided", "version": 0, "answers": answers_of(aided)}
+    assert conductor.call(aided, "draft", "put", **draft).json()["code"] == "step_not_allowed"
+
+
+def test_what_was_answered_and_shown_in_a_session_cannot_be_read_up_in_the_next(conductor):
+    study = a_study_to_conduct(1, 1, design={**CROSSOVER, "order": "latin"})
+    reading = next(conductor.readings(study, 1))
+    conductor.read(reading, answers_of(reading, malignancy=77))
+
+    shown = conductor.call(reading, "reading", "get")
+    assert shown.json()["answers"] == {"unaided": None, "aided": None}
+    assert "77" not in str(shown.json()["draft"])
+    assert conductor.call(reading, "ai", "get").status_code == 404
+    series = shown.json()["series"][0]
+    images = f"{series['dicomweb']}/studies/{series['study_uid']}/series/{series['series_uid']}"
+    refused = conductor.client.get(f"{images}/metadata")
+    assert (refused.status_code, refused.json()["code"]) == (409, "reading_closed")
+    page = conductor.client.get(reverse("reading", args=[reading.pk]))
+    assert page.headers["Location"] == reverse("worklist")
+
+
+def test_a_reader_does_not_learn_that_a_case_comes_back(conductor):
+    study = a_study_to_conduct(1, 4, design=EVERY_DESIGN["repeats"])
+    pseudonyms = {reading.case.pseudonym for reading in conductor.readings(study, 1)}
+    for reading in conductor.readings(study, 1):
+        conductor.read(reading, answers_of(reading))
+    conductor.wait(days=28)
+    again = next(conductor.readings(study, 2))
+
+    opened = conductor.call(again, "open")
+    page = conductor.client.get(reverse("worklist")).content.decode()
+
+    assert opened.json()["case"] == "Case 2.01"
+    assert (opened.json()["position"], opened.json()["of"]) == (1, 2)
+    for pseudonym in pseudonyms:
+        assert pseudonym not in page + opened.content.decode()
+    assert "repeat" not in page + opened.content.decode()
+
+
+def test_training_comes_first(conductor):
+    study = a_study_to_conduct(1, 5, 3, design=EVERY_DESIGN["training"])
+    first = next(conductor.readings(study, 1))
+
+    assert "when the training cases are submitted" in conductor.call(first, "open").json()["detail"]
+    for reading in conductor.readings(study, 0):
+        conductor.read(reading, answers_of(reading))
+    assert conductor.call(first, "open").status_code == 200
+
+
+def test_a_coordinator_opens_a_reading_early_for_a_reason_that_is_kept(conductor):
+    study = a_study_to_conduct(1, 2, design=CROSSOVER)
+    first, second = conductor.readings(study, 1)
+    conductor.read(first, answers_of(first))
+    conductor.read(second, answers_of(second))
+    again = Reading.objects.select_related("reader__user").get(case=first.case_id, session=2)
+    desk = a_member(study, role=Role.COORDINATOR).user
+    asked = {
+        "reader": again.reader.pseudonym,
+        "session": "2",
+        "position": str(again.position),
+        "reason": "The reader leaves the hospital next week.",
+    }
+    conductor.client.force_login(desk)
+    address = reverse("study-open-early", args=[study.slug])
+
+    page = conductor.client.post(address, asked, follow=True).content.decode()
+
+    assert "The reading can be begun" in page
+    assert asked["reason"] in page
+    assert Event.objects.get(kind="opened_early").data["reason"] == asked["reason"]
+    (row,) = exported(study)["early_openings.csv"]
+    assert (row["reason"], row["session"]) == (asked["reason"], "2")
+    assert conductor.call(again, "open").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"reason": " "}, "A reason"),
+        ({"reason": "x" * 1001}, "A reason"),
+        ({"session": "7"}, "no such reading"),
+        ({"position": "x"}, "no such reading"),
+        ({"reader": "nobody"}, "no such reading"),
+        ({"session": "1"}, "open already"),
+        ({}, "has not ended"),
+    ],
+)
+def test_an_early_opening_that_may_not_be_is_refused(conductor, change, says):
+    study = a_study_to_conduct(1, 1, design=CROSSOVER)
+    reading = next(conductor.readings(study, 2))
+    asked = {"reader": reading.reader.pseudonym, "session": "2", "position": "1", "reason": "why"}
+    conductor.client.force_login(a_member(study, role=Role.COORDINATOR).user)
+
+    page = conductor.client.post(
+        reverse("study-open-early", args=[study.slug]), {**asked, **change}, follow=True
+    )
+
+    assert says in page.content.decode()
+    assert not EarlyOpening.objects.exists()
+
+
+@pytest.mark.parametrize("role", [Role.READER, Role.INVESTIGATOR])
+def test_only_coordinators_open_readings_early(conductor, role):
+    study = a_study_to_conduct(1, 1, design=CROSSOVER)
+    user = a_member(study, role=role).user
+    conductor.client.force_login(user)
+
+    address = reverse("study-open-early", args=[study.slug])
+    assert conductor.client.post(address, {"reason": "x"}).status_code == 404
