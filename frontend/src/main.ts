@@ -1,6 +1,7 @@
 import './style.css'
 import { connect, Refusal } from './api/client'
 import { mountRoom } from './reading/mount'
+import { nextCase, takePrepared } from './viewer/next'
 import { askAhead } from './viewer/source'
 
 const room = document.getElementById('room')
@@ -11,12 +12,17 @@ viewerCode.catch(() => {}) // told in the place of the images, once they are wan
 
 async function start(element: HTMLElement): Promise<void> {
   const api = connect(readingId)
+  // Taken in any case, so that nothing is left; shown only once the server has let this reader in.
+  const prepared = takePrepared(readingId)
   let reading = await api.reading()
   if (reading.stage === 'assigned') reading = await api.open()
+  await prepared
   const [series, nodule] = [reading.series[0], reading.nodules[0]]
   // told, too, once the viewer asks
   if (series) askAhead(series, nodule?.centre_mm ?? null).catch(() => {})
-  mountRoom(element, reading, api, async container => (await viewerCode).createViewer(container))
+  const next = nextCase(reading.next, id => connect(id).reading())
+  const makeViewer = async (container: HTMLElement) => (await viewerCode).createViewer(container)
+  mountRoom(element, reading, api, makeViewer, next)
 }
 
 /** Say why there is nothing to see, with a way out. */

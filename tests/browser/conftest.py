@@ -1,7 +1,7 @@
 """A real browser on the live site."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from launcher.chromium import MISSING, find_chromium
 from reader_study.actions.cases import import_cases
 from reader_study.actions.prediction import request_predictions
 from reader_study.actions.study import add_member, allocate_readings, create_study
-from reader_study.models import Nodule, Prediction, Role, Study
+from reader_study.models import Nodule, Prediction, Reading, Role, Study
 from tests.factories import PASSWORD, a_protocol, a_user
 from tests.stack import Workers, wait_until
 
@@ -138,13 +138,31 @@ def generated_study(workers: Workers, tmp_path: Path) -> Study:
 @pytest.fixture
 def images_study(live_server: Any, tmp_path: Path) -> Study:
     """A generated case for one reader, open although nothing has been predicted for it."""
+    return a_study_of_images([phantom.demo_cases()[8]], tmp_path / "ct")
+
+
+@pytest.fixture
+def two_cases(live_server: Any, tmp_path: Path) -> Study:
+    """Two generated cases for one reader, of which the first has been read already."""
+    study = a_study_of_images(phantom.demo_cases()[7:9], tmp_path / "ct")
+    submit_first(study)
+    return study
+
+
+def a_study_of_images(cases: Sequence[phantom.Case], folder: Path) -> Study:
     study = a_study_with_members("Images alone")
-    folder = tmp_path / "ct"
-    case = phantom.demo_cases()[8]
-    phantom.write_case(case, folder)
-    phantom.write_nodules_csv([case], folder / "nodules.csv")
+    for case in cases:
+        phantom.write_case(case, folder / case.patient_id)
+    phantom.write_nodules_csv(cases, folder / "nodules.csv")
     import_cases(study=study, folder=folder, nodules=folder / "nodules.csv", now=timezone.now())
     return open_without_ai(study)
+
+
+def submit_first(study: Study) -> None:
+    """Let the first case be read already: its page shows the images and leads to the next."""
+    Reading.objects.filter(reader__study=study, position=1).update(
+        stage="submitted", opened_at=timezone.now(), submitted_at=timezone.now()
+    )
 
 
 @pytest.fixture

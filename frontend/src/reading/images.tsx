@@ -21,12 +21,15 @@ export function useImages({
   onViewer,
   events,
   onOverlayDrawn,
+  onComplete,
 }: {
   reading: Reading
   makeViewer(container: HTMLElement): Promise<Viewer>
   onViewer(viewer: Viewer): void
   events: EventQueue
   onOverlayDrawn(drawn: boolean): void
+  /** All images of this case are there. */
+  onComplete(): void
 }) {
   const host = useRef<HTMLDivElement>(null)
   const [viewer, setViewer] = useState<Viewer | null>(null)
@@ -65,6 +68,7 @@ export function useImages({
         case 'series_loaded':
           performance.mark(kind)
           setImages(images => ({ ...images, state: 'complete', failed: event.failed }))
+          onComplete()
           return events.add(kind, data)
         case 'slice':
           if (visible.current) events.addThrottled(`slice ${event.plane}`, kind, data)
@@ -96,7 +100,7 @@ export function useImages({
           return events.add(kind, data)
       }
     },
-    [events, onOverlayDrawn],
+    [events, onOverlayDrawn, onComplete],
   )
 
   // a viewer lives as long as its page

@@ -1,6 +1,7 @@
 import { render } from 'preact'
 import type { Api } from '../api/client'
 import type { Reading } from '../api/types'
+import type { NextCase } from '../viewer/next'
 import type { Viewer, ViewerState } from '../viewer/viewer'
 import { browserCopy } from './draft'
 import { Room } from './room'
@@ -18,6 +19,7 @@ export function mountRoom(
   reading: Reading,
   api: Api,
   makeViewer: (container: HTMLElement) => Promise<Viewer>,
+  nextCase: NextCase,
 ): void {
   let viewer: Viewer | null = null
   window.__reread = {
@@ -30,5 +32,5 @@ export function mountRoom(
     viewer = made
   }
   element.replaceChildren()
-  render(<Room {...{ reading, api, copy, makeViewer, onViewer }} />, element)
+  render(<Room {...{ reading, api, copy, makeViewer, nextCase, onViewer }} />, element)
 }

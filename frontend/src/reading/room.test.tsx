@@ -17,6 +17,7 @@ let page: HTMLElement
 let viewer: FakeViewer
 let api: MemoryApi
 let copy: MemoryCopy
+let done: string[]
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -24,6 +25,7 @@ beforeEach(() => {
   viewer = new FakeViewer()
   api = new MemoryApi(aReading())
   copy = new MemoryCopy()
+  done = []
 })
 afterEach(() => {
   render(null, page)
@@ -39,8 +41,9 @@ const passTime = (milliseconds = 600) =>
 async function enter(makeViewer = async () => viewer as FakeViewer) {
   const { stored: reading } = api
   const onViewer = () => {}
+  const nextCase = { prepare: () => done.push('prepare'), going: () => done.push('going') }
   await act(() => {
-    render(<Room {...{ reading, api, copy, makeViewer, onViewer }} />, page)
+    render(<Room {...{ reading, api, copy, makeViewer, onViewer, nextCase }} />, page)
   })
   await passTime()
 }
@@ -265,6 +268,15 @@ test('slabs follow the active plane, and their thickness its keys', async () => 
   // another plane is chosen, which shows single slices
   await act(() => viewer.tell({ kind: 'active', plane: 'coronal' }))
   expect(page.querySelector('.toolbar [aria-label=Slab] [aria-pressed=true]')).toBeNull()
+})
+
+test('the next case is prepared once this one is complete, and kept when the reader goes there', async () => {
+  api = new MemoryApi(aReading({ stage: 'submitted' }))
+  await enter()
+  expect(done).toEqual(['prepare'])
+  find('[data-action=next]').addEventListener('click', event => event.preventDefault())
+  await click('[data-action=next]')
+  expect(done).toEqual(['prepare', 'going'])
 })
 
 test('a key pressed twice in a hurry counts twice', async () => {

@@ -3,6 +3,7 @@ import { type Api, Refusal, Unreachable } from '../api/client'
 import type { Nodule, Reading, Value } from '../api/types'
 import { nextSpeed } from '../viewer/cine'
 import { type Command, commandOf, focusOf } from '../viewer/keys'
+import type { NextCase } from '../viewer/next'
 import { nextSlab, nextThickness, type Projection, USUAL_THICKNESS_MM } from '../viewer/slab'
 import { type Viewer, WINDOW_PRESETS } from '../viewer/viewer'
 import { useActivity } from './activity'
@@ -27,13 +28,14 @@ interface RoomProps {
   /** Build a viewer in an element; throws a readable error where that cannot be done. */
   makeViewer(container: HTMLElement): Promise<Viewer>
   onViewer(viewer: Viewer): void
+  nextCase: NextCase
 }
 
 /** Section "case", or the id of a nodule. */
 type SectionId = 'case' | number
 
 /** One reading: the images, the form beside them, and what passes between them and the server. */
-export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
+export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: RoomProps) {
   const { nodules, questionnaire } = reading
   const [state, dispatch] = useReducer(next, reading, stateOf)
   const [saved, setSaved] = useState<SavedState | null>(null)
@@ -53,6 +55,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
     onViewer,
     events,
     onOverlayDrawn: setOverlayDrawn,
+    onComplete: nextCase.prepare,
   })
   const { viewer, host, images } = shown
 
@@ -337,7 +340,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer }: RoomProps) {
         }}
       >
         {state.stage === 'submitted' ? (
-          <Submitted reading={reading} next={state.next} />
+          <Submitted reading={reading} next={state.next} onNext={nextCase.going} />
         ) : (
           <>
             {saved?.kind === 'conflict' && (
@@ -469,7 +472,15 @@ function useLeaving(leave: () => void): void {
   }, [leave])
 }
 
-function Submitted({ reading, next }: { reading: Reading; next: string | null }) {
+function Submitted({
+  reading,
+  next,
+  onNext,
+}: {
+  reading: Reading
+  next: string | null
+  onNext(): void
+}) {
   const link = useRef<HTMLAnchorElement>(null)
   useEffect(() => link.current?.focus(), [])
   return (
@@ -479,7 +490,7 @@ function Submitted({ reading, next }: { reading: Reading; next: string | null })
       {next === null ? (
         <p>This was the last case on your worklist.</p>
       ) : (
-        <a class="primary" data-action="next" href={next} ref={link}>
+        <a class="primary" data-action="next" href={next} ref={link} onClick={onNext}>
           Next case
         </a>
       )}

@@ -1,5 +1,6 @@
 import type { PatientPoint, Series } from '../api/types'
 import { cross, dot, subtract } from './geometry'
+import type { Kept } from './kept'
 
 /** Headers of one image, as DICOM JSON. */
 export type Header = Record<string, { Value?: unknown[] } | undefined>
@@ -24,15 +25,22 @@ export async function askAhead(series: Series, start: PatientPoint | null): Prom
   const headers = await headersOf(series)
   for (const header of nearestFirst(headers, start).slice(0, ASKED_AHEAD)) {
     const address = addressOf(series, header)
+    if (framesAsked.has(address)) continue
     const frame = fetchFrame(address)
     frame.catch(() => framesAsked.delete(address)) // whoever needs it will ask again
     framesAsked.set(address, frame)
   }
 }
 
+/** Take in what was fetched before this page was opened. */
+export function offer({ headers, frames }: Kept): void {
+  for (const [address, one] of headers) headersAsked.set(address, Promise.resolve(one))
+  for (const [address, one] of frames) framesAsked.set(address, Promise.resolve(one))
+}
+
 /** The headers of a series, asked for once. */
 export function headersOf(series: Series): Promise<Header[]> {
-  const address = `${addressOfSeries(series)}/metadata`
+  const address = addressOfHeaders(series)
   const asked = headersAsked.get(address)
   if (asked) return asked
   const headers = fetchHeaders(address)
@@ -51,6 +59,10 @@ export function frameAt(address: string): Promise<Frame> {
 export function addressOf(series: Series, header: Header): string {
   const path = `${addressOfSeries(series)}/instances/${header['00080018']?.Value?.[0]}/frames/1`
   return new URL(path, document.baseURI).href
+}
+
+export function addressOfHeaders(series: Series): string {
+  return `${addressOfSeries(series)}/metadata`
 }
 
 function addressOfSeries({ dicomweb, study_uid, series_uid }: Series): string {
@@ -73,7 +85,8 @@ export function nearestFirst(headers: Header[], start: PatientPoint | null): Hea
     .map(({ header }) => header)
 }
 
-async function fetchHeaders(address: string): Promise<Header[]> {
+/** Read the headers at `address`, whatever was asked for before. */
+export async function fetchHeaders(address: string): Promise<Header[]> {
   const response = await fetch(address, {
     credentials: 'same-origin',
     headers: { Accept: 'application/dicom+json' },
@@ -83,7 +96,8 @@ async function fetchHeaders(address: string): Promise<Header[]> {
   return headers
 }
 
-async function fetchFrame(address: string): Promise<Frame> {
+/** Read the image at `address`, whatever was asked for before. */
+export async function fetchFrame(address: string): Promise<Frame> {
   const response = await fetch(address, {
     credentials: 'same-origin',
     headers: { Accept: 'multipart/related; type="application/octet-stream"; transfer-syntax=*' },

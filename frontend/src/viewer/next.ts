@@ -1,0 +1,115 @@
+import type { Reading } from '../api/types'
+import keeperCode from './keeper?worker&url'
+import type { Kept, ToKeeper } from './kept'
+import {
+  addressOf,
+  addressOfHeaders,
+  fetchFrame,
+  fetchHeaders,
+  nearestFirst,
+  offer,
+} from './source'
+
+/** The case after this one, prepared while this one is read. */
+export interface NextCase {
+  /** Fetch its images, beginning with the slices round the nodule; for when the line is free. */
+  prepare(): void
+  /** The page goes away to the next case: what is prepared is kept for it. */
+  going(): void
+}
+
+/** Fewer than for the case on screen: answers and events must not wait for images. */
+const REQUESTS_AT_A_TIME = 2
+/** A keeper that does not answer holds nothing up. */
+const ANSWER_WITHIN_MS = 500
+
+/**
+ * Speak to the keeper of images, see `keeper.ts`; null where the browser has none that outlives a
+ * page (so far all but Chrome and Edge), and the next case is then read when it is opened.
+ */
+function keeper(): MessagePort | null {
+  if (typeof SharedWorker === 'undefined') return null
+  const options: WorkerOptions & { extendedLifetime: boolean } = {
+    type: 'module',
+    name: 'reread-next-case',
+    extendedLifetime: true,
+  }
+  try {
+    const { port } = new SharedWorker(keeperCode, options)
+    port.start()
+    return port
+  } catch {
+    return null
+  }
+}
+
+function ask<T>(port: MessagePort, message: ToKeeper, transfer: Transferable[] = []): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const given_up = setTimeout(() => reject(new Error('no answer')), ANSWER_WITHIN_MS)
+    port.addEventListener(
+      'message',
+      ({ data }: MessageEvent<T>) => {
+        clearTimeout(given_up)
+        resolve(data)
+      },
+      { once: true },
+    )
+    port.postMessage(message, transfer)
+  })
+}
+
+/** Take over what the page before has prepared for `reading`. */
+export async function takePrepared(reading: number): Promise<void> {
+  const port = keeper()
+  if (port === null) return
+  const kept = await ask<Kept>(port, { do: 'take', reading }).catch(() => null)
+  if (kept) offer(kept)
+}
+
+/** Prepare the reading at the address `next`; it is not opened, and nothing but images is asked. */
+export function nextCase(next: string | null, read: (id: number) => Promise<Reading>): NextCase {
+  const id = Number(/\/reading\/(\d+)/.exec(next ?? '')?.[1] ?? Number.NaN)
+  const port = Number.isNaN(id) ? null : keeper()
+  if (port === null) return { prepare: () => {}, going: () => {} }
+  let [begun, stopped, going] = [false, false, false]
+  const tell = (message: ToKeeper) => port.postMessage(message)
+
+  const prepare = async (): Promise<void> => {
+    const { series, nodules } = await read(id)
+    const [first] = series
+    if (!first || stopped) return
+    const address = addressOfHeaders(first)
+    const headers = await fetchHeaders(address)
+    if (stopped) return
+    tell({ do: 'keep_headers', reading: id, address, headers })
+    const waiting = nearestFirst(headers, nodules[0]?.centre_mm ?? null)
+    // one answer at a time belongs to one question
+    let line: Promise<unknown> = Promise.resolve()
+    const work = async (): Promise<void> => {
+      for (let header = waiting.shift(); header && !stopped; header = waiting.shift()) {
+        const address = addressOf(first, header)
+        const frame = await fetchFrame(address)
+        if (stopped) return
+        const message = { do: 'keep_frame', reading: id, address, frame } as const
+        line = line.then(() => ask<boolean>(port, message, [frame.bytes.buffer]))
+        if (!(await line)) waiting.length = 0
+      }
+    }
+    await Promise.all(Array.from({ length: REQUESTS_AT_A_TIME }, work))
+    performance.mark('next_prepared')
+  }
+  addEventListener('pagehide', () => {
+    stopped = true
+    tell({ do: going ? 'leave' : 'empty' })
+  })
+  return {
+    prepare: () => {
+      if (begun) return
+      begun = true
+      prepare().catch(() => {}) // the next page reads what is missing
+    },
+    going: () => {
+      going = true
+    },
+  }
+}
