@@ -210,7 +210,7 @@ def agreement_of(values: Floats, raters: list[str], scale: Scale) -> dict[str, A
     """
     used = None if scale.words is None else np.arange(float(len(scale.words)))
     all_weights = agreement.WEIGHTS if scale.ordered else agreement.WEIGHTS[:1]
-    metrics = agreement.METRICS
+    metrics: tuple[str, ...] = agreement.METRICS
     if scale.words is not None:
         metrics = metrics[:2] if scale.ordered else metrics[:1]
     no_value = agreement.NO_DISAGREEMENT_POSSIBLE

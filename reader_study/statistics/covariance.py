@@ -237,13 +237,14 @@ def ranks(k: Kernel) -> tuple[Ranks, Ranks]:
     # NaN sorts last, above all ratings.
     found = np.stack([np.unique(x, return_inverse=True)[1] for x in k.ratings])
     # Half the width, where it is enough, is compared in half the time.
-    width = np.int16 if n_cases < np.iinfo(np.int16).max else np.int32
+    width: type[Any] = np.int16 if n_cases < np.iinfo(np.int16).max else np.int32
     found = np.where(k.read, found, n_cases).astype(width)
-    malignant = np.where(k.read, found, -1).astype(width)[:, k.malignant]
-    benign = found[:, ~k.malignant]
+    malignant: Ranks = np.where(k.read, found, -1).astype(width)[:, k.malignant]
+    benign: Ranks = found[:, ~k.malignant]
     more = -benign.shape[1] % 64
     padding = np.full((n_cells, more), n_cases, dtype=width)
-    return malignant, np.concatenate([benign, padding], axis=1)
+    benign = np.concatenate([benign, padding], axis=1)
+    return malignant, benign
 
 
 def as_words(bits: Bools) -> NDArray[np.uint64]:

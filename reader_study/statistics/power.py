@@ -81,7 +81,15 @@ def power(
         return Power(chance, noncentrality, float("inf"), critical)
     df2 = denominator**2 * (readers - 1) / (of_readers + own) ** 2
     critical = float(stats.f.isf(alpha, 1, df2))
-    return Power(float(stats.ncf.sf(critical, 1, df2, noncentrality)), noncentrality, df2, critical)
+    return Power(above(critical, df2, noncentrality), noncentrality, df2, critical)
+
+
+def above(critical: float, df2: float, noncentrality: float) -> float:
+    """Return the chance that a noncentral F with 1 and `df2` degrees of freedom is larger."""
+    # scipy gives a negative number at 0.
+    if noncentrality == 0:
+        return float(stats.f.sf(critical, 1, df2))
+    return float(stats.ncf.sf(critical, 1, df2, noncentrality))
 
 
 class SampleSize(NamedTuple):
@@ -153,11 +161,11 @@ class Planned(NamedTuple):
 def range_constant(n: int) -> float:
     """Return the expected range of `n` standard normal values (d2 of quality control)."""
 
-    def above(x: float) -> float:
+    def beyond(x: float) -> float:
         low = stats.norm.cdf(x)
         return float(1 - low**n - (1 - low) ** n)
 
-    return 2 * float(integrate.quad(above, 0, 12, epsabs=1e-12)[0])
+    return 2 * float(integrate.quad(beyond, 0, 12, epsabs=1e-12)[0])
 
 
 def variance_of_accuracy(endpoint: str, accuracy: float, benign_for_malignant: float) -> float:
@@ -218,7 +226,7 @@ def plan(
     low, high = 0.0, 1e4
     for _ in range(200):
         middle = (low + high) / 2
-        enough = float(stats.ncf.sf(critical, 1, readers - 1, middle)) >= wanted
+        enough = above(critical, readers - 1, middle) >= wanted
         low, high = (low, middle) if enough else (middle, high)
     spare = effect**2 * readers / (2 * high) - var_tr - var_within
     share = (1 - r1) + (readers - 1) * (r2 - r3)

@@ -145,11 +145,18 @@ class MixedModel:
             method="L-BFGS-B",
             bounds=[(0, None)] * n_random,
         )
+        # Without derivatives, to the digits that rounding leaves of the criterion.
         found = optimize.minimize(
-            lambda root: self.profiled(np.abs(root) ** 2),
+            lambda root: self.profiled(root**2),
             found.x,
             method="Nelder-Mead",
-            options={"xatol": 1e-10, "fatol": 1e-12, "maxiter": 4000},
+            options={
+                "xatol": 1e-8,
+                "fatol": 1e-13 * max(1.0, abs(found.fun)),
+                "maxfev": 400,
+                "initial_simplex": found.x
+                + 1e-3 * np.vstack([np.zeros(n_random), np.eye(n_random)]),
+            },
         )
         ratios = np.asarray(found.x) ** 2
         ratios[ratios < 1e-9] = 0.0

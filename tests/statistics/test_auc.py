@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 
 from reader_study.statistics import covariance
 from reader_study.statistics.auc import empirical_auc, kernel
+from tests.statistics.laws import given
 
 TRUTH = np.array([True, True, False, False])
 N_CASES = 9

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from reader_study.statistics.__main__ import main
+from tests.statistics.laws import given
 
 HEADER = ("reader", "case", "modality", "truth", "rating")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats
@@ -13,6 +13,7 @@ from reader_study.statistics.dbm import dbm
 from reader_study.statistics.mrmc import against_standalone, obuchowski_rockette
 from reader_study.statistics.power import simulate
 from reader_study.statistics.ustat import u_statistics
+from tests.statistics.laws import given
 
 seeds = st.integers(0, 10_000)
 
