@@ -22,3 +22,7 @@ class ModelUnusable(PredictionImpossible):
 
     def __init__(self, detail: str) -> None:
         super().__init__("model_unusable", detail)
+
+
+class DataUnusable(Exception):
+    """Nodules to train or measure with that are missing or not as described."""

@@ -4,7 +4,6 @@ import hashlib
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -12,47 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import phantom
+from inference.nodules import STORED_WIDTH, UNKNOWN, Nodules
 from inference.preprocess import nine_planes
 from inference.prompts import FEATURES
 from phantom import grid, nodule, noise, sample, vessels
 
-STORED_WIDTH = 64  # mm: PLANE_MM, and room for shifts and turns
 FEW = 200  # fewer are drawn faster than processes for it are started
 LEARNED = tuple(feature for feature in FEATURES if feature in phantom.FEATURES)
 _DRAWING = (grid, nodule, noise, sample, vessels)
-
-
-@dataclass(frozen=True)
-class Nodules:
-    """Generated nodules, one a row.
-
-    Attributes
-    ----------
-    planes : uint8, shape (n, 9, STORED_WIDTH, STORED_WIDTH)
-        HU from -1000 to 500 as 0 to 255, one pixel a millimetre.
-    categories : int64, shape (n, len(LEARNED))
-        Place of the category in `FEATURES`.
-    diameter_mm : float64, shape (n,)
-    malignant : bool, shape (n,)
-    chance : float64, shape (n,)
-        Of malignancy: the truth was drawn from it, so no model can do better on average.
-    """
-
-    planes: NDArray[np.uint8]
-    categories: NDArray[np.int64]
-    diameter_mm: NDArray[np.float64]
-    malignant: NDArray[np.bool_]
-    chance: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.malignant)
-
-    def features(self, row: int) -> dict[str, str]:
-        """Return feature -> category of one nodule."""
-        return {
-            feature: FEATURES[feature][place]
-            for feature, place in zip(LEARNED, self.categories[row], strict=True)
-        }
 
 
 def generated_nodules(seeds: range, cache: Path) -> Nodules:
@@ -76,7 +42,10 @@ def generated_nodules(seeds: range, cache: Path) -> Nodules:
         np.savez(partial, *columns)
         partial.replace(path)
     with np.load(path) as stored:
-        return Nodules(*(stored[name] for name in stored.files))
+        planes, drawn, diameter_mm, malignant, chance = (stored[name] for name in stored.files)
+    categories = np.full((len(seeds), len(FEATURES)), UNKNOWN)
+    categories[:, [list(FEATURES).index(name) for name in LEARNED]] = drawn
+    return Nodules(planes, categories, diameter_mm, malignant, chance)
 
 
 def _draw(seed: int) -> Sequence[NDArray[np.generic]]:

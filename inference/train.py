@@ -1,12 +1,19 @@
-"""Train a model on generated nodules: `python -m inference.train train.yaml`.
+"""Train a model on generated nodules and on crops of real ones.
+
+    python -m inference.train train.yaml --crops folder/lidc_nodules.csv
 
 Two stages. First a small CLIP is trained from scratch, all of its weights, since none can
 be had here; this stands where a published CLIP stands otherwise. Then it is frozen and
-adapted exactly as the method says: LoRA on q, k and v, attention pooling over nine planes,
+adapted exactly as the method says: LoRA on q, k and v, attention pooling over the planes,
 contrastive loss and two classifiers. The folder of the configuration becomes the model.
+
+Generated nodules are seen in nine planes, crops (`inference/crops.py`) in the axial one
+alone. What stands for malignancy is the chance a generated nodule's truth is drawn from,
+and the mean suspicion of a crop's readers: a target between 0 and 1.
 """
 
 import argparse
+import hashlib
 import json
 import logging
 import os
@@ -14,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,11 +40,15 @@ from inference.backbone import (
     new_backbone,
 )
 from inference.calibration import fit_beta
-from inference.generated import LEARNED, STORED_WIDTH, Nodules, generated_nodules
+from inference.crops import ENOUGH_READERS, Crops, read_crops
+from inference.errors import DataUnusable
+from inference.evaluate import measure
+from inference.generated import LEARNED, generated_nodules
 from inference.impressions import every_wording, impression
 from inference.lora import LoraSettings
 from inference.model import CALIBRATION, CARD, PROMPTS, Card, InputContract, embed_prompts
 from inference.network import NoduleNetwork
+from inference.nodules import STORED_WIDTH, UNKNOWN, Nodules
 from inference.predict import malignant
 from inference.preprocess import PLANE_MM, network_input, normalised
 from inference.prompts import FEATURES, Prompts, Validity, default_prompts, phrases
@@ -84,6 +95,28 @@ class Seeds(BaseModel):
     test: tuple[int, int]
 
 
+class Patients(BaseModel):
+    """Which patients of the crops serve for what: the others are trained on.
+
+    A patient's part is drawn by a hash, so it stays when the table grows.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kept_out: tuple[str, ...] = Field(description="Used for nothing at all.")
+    validation: float = Field(ge=0, le=1, description="Share of all patients.")
+    test: float = Field(ge=0, le=1, description="Share of all patients.")
+
+    def part_of(self, patient: str) -> str:
+        """Return train, validation, test or kept_out."""
+        if patient in self.kept_out:
+            return "kept_out"
+        place = int(hashlib.sha256(patient.encode()).hexdigest()[:8], 16) / 2**32
+        if place < self.test:
+            return "test"
+        return "validation" if place < self.test + self.validation else "train"
+
+
 class Training(BaseModel):
     """The whole of a training; nothing is set anywhere else."""
 
@@ -94,6 +127,7 @@ class Training(BaseModel):
     notice: str
     seed: int
     seeds: Seeds
+    patients: Patients | None = Field(default=None, description="Of the crops, if any.")
     clip: dict[str, Any] = Field(description="An open_clip model configuration.")
     lora: LoraSettings = LoraSettings()
     augmentation: Augmentation = Augmentation()
@@ -104,37 +138,42 @@ class Training(BaseModel):
 
 
 class Data:
-    """Generated nodules as torch tensors, in random, augmented batches."""
+    """Nodules of one source as torch tensors, drawn at random and augmented."""
 
     def __init__(self, nodules: Nodules, backbone: Backbone, augmentation: Augmentation) -> None:
         self.nodules = nodules
         self.planes = torch.from_numpy(nodules.planes)
         self.categories = torch.from_numpy(nodules.categories)
-        self.malignant = torch.from_numpy(nodules.malignant).long()
+        self.chances = torch.from_numpy(np.stack([1 - nodules.chance, nodules.chance], 1)).float()
         self.sizes = torch.from_numpy(np.digitize(nodules.diameter_mm, SIZES_MM))
         self._backbone = backbone
         self._augmentation = augmentation
 
-    def batches(
-        self, stage: Stage, rng: np.random.Generator
-    ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
-        """Yield rows, images (batch, views, 3, size, size) and texts, classes balanced."""
+    def some(self, count: int, views: int, rng: np.random.Generator) -> "Batch":
+        """Draw nodules, malignant and benign ones equally often."""
         truth = self.nodules.malignant
         weight = np.where(truth, 1 / truth.mean(), 1 / (1 - truth.mean()))
-        for _ in range(stage.nodules_per_epoch // stage.batch):
-            rows = rng.choice(len(truth), stage.batch, p=weight / weight.sum())
-            texts = [
-                impression(self.nodules.features(row), self.nodules.diameter_mm[row], rng)
-                for row in rows
-            ]
-            yield rows, self._augmented(rows, stage.views, rng), self._backbone.tokenize(texts)
+        rows = rng.choice(len(truth), count, p=weight / weight.sum())
+        texts = [
+            impression(self.nodules.features(row), self.nodules.diameter_mm[row], rng)
+            for row in rows
+        ]
+        return Batch(
+            self._augmented(rows, views, rng),
+            self._backbone.tokenize(texts),
+            self.chances[rows],
+            self.categories[rows],
+            self.sizes[rows],
+        )
 
     def _augmented(
         self, rows: NDArray[np.int64], views: int, rng: np.random.Generator
     ) -> torch.Tensor:
         """Shift, turn and flip in the plane, resample once, then change grey values."""
         how, size = self._augmentation, self._backbone.image_size
-        chosen = np.stack([rng.permutation(9)[:views] for _ in rows])
+        # The one view of a crop is seen as often, each time shifted and turned anew.
+        known = self.nodules.planes.shape[1]
+        chosen = np.stack([rng.permutation(9)[:views] % known for _ in rows])
         grey = self.planes[rows[:, None], chosen].flatten(0, 1).float()[:, None] / 255
         n = len(grey)
         angle = np.deg2rad(rng.uniform(-how.degrees, how.degrees, n))
@@ -156,13 +195,28 @@ class Data:
         return images.view(len(rows), views, *images.shape[1:])
 
     def plain(self, rows: slice) -> torch.Tensor:
-        """Return images (n, 9, 3, size, size) as a prediction would see them."""
+        """Return images (n, views, 3, size, size) as a prediction would see them."""
         edge = (STORED_WIDTH - PLANE_MM) // 2
         planes = self.planes[rows, :, edge:-edge, edge:-edge].flatten(0, 1).float() / 255
         images = network_input(
             planes, self._backbone.image_size, self._backbone.mean, self._backbone.std
         )
-        return images.view(-1, 9, *images.shape[1:])
+        return images.view(-1, self.planes.shape[1], *images.shape[1:])
+
+
+class Batch(NamedTuple):
+    images: torch.Tensor  # (n, views, 3, size, size)
+    tokens: torch.Tensor  # (n, context)
+    chances: torch.Tensor  # (n, 2): benign, malignant
+    categories: torch.Tensor  # (n, features)
+    sizes: torch.Tensor  # (n,), place among SIZES_MM
+
+
+def batches(sources: list[Data], stage: Stage, rng: np.random.Generator) -> Iterator[Batch]:
+    """Yield the batches of an epoch, of each source the same number of nodules."""
+    for _ in range(stage.nodules_per_epoch // stage.batch):
+        parts = [source.some(stage.batch // len(sources), stage.views, rng) for source in sources]
+        yield Batch(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
 
 
 def contrastive_loss(
@@ -189,16 +243,21 @@ def prompt_loss(
     prompts = embed([f"The nodule is {rng.choice(phrases(*name))}." for name in names])
     logits = scale * images @ prompts.T
     losses, first = [], 0
-    for place, feature in enumerate(LEARNED):
+    for feature in LEARNED:
         count = len(FEATURES[feature])
-        losses.append(
-            functional.cross_entropy(logits[:, first : first + count], categories[:, place])
-        )
+        named = categories[:, list(FEATURES).index(feature)]
+        losses.append(known_cross_entropy(logits[:, first : first + count], named))
         first += count
     return torch.stack(losses).mean()
 
 
-def train_backbone(training: Training, data: Data, backbone: Backbone) -> None:
+def known_cross_entropy(logits: torch.Tensor, named: torch.Tensor) -> torch.Tensor:
+    """Return the mean cross-entropy over nodules whose category is known; 0 if none is."""
+    total = functional.cross_entropy(logits, named, ignore_index=UNKNOWN, reduction="sum")
+    return total / (named != UNKNOWN).sum().clamp(min=1)
+
+
+def train_backbone(training: Training, sources: list[Data], backbone: Backbone) -> None:
     """Train every weight of a CLIP that starts from nothing.
 
     A nodule's image feature is the mean over a few planes; linear classifiers beside the
@@ -219,21 +278,21 @@ def train_backbone(training: Training, data: Data, backbone: Backbone) -> None:
 
     for epoch in range(stage.epochs):
         losses, began = [], time.monotonic()
-        for rows, images, tokens in data.batches(stage, rng):
+        for images, tokens, chances, categories, sizes in batches(sources, stage, rng):
             views = functional.normalize(backbone.encode_images(images.flatten(0, 1)), dim=1)
             pooled = views.view(*images.shape[:2], -1).mean(dim=1)
             image = functional.normalize(pooled, dim=1)
             text = functional.normalize(backbone.encode_texts(tokens), dim=1)
             temperature = scale.clamp(0, np.log(100)).exp()
-            targets = [data.malignant[rows], data.sizes[rows], *data.categories[rows].T]
+            named = zip(classifiers[2:], learned_columns(categories), strict=True)
             loss = (
                 contrastive_loss(image, text, temperature, training.label_smoothing)
+                + functional.cross_entropy(classifiers[0](pooled * 10), chances)
+                + functional.cross_entropy(classifiers[1](pooled * 10), sizes)
                 + sum(
-                    functional.cross_entropy(classify(pooled * 10), target)
-                    for classify, target in zip(classifiers, targets, strict=True)
+                    known_cross_entropy(classify(pooled * 10), column) for classify, column in named
                 )
-                + stage.prompt_loss
-                * prompt_loss(image, data.categories[rows], temperature, embed, rng)
+                + stage.prompt_loss * prompt_loss(image, categories, temperature, embed, rng)
             )
             optimizer.zero_grad()
             torch.autograd.backward(loss)
@@ -247,7 +306,14 @@ def train_backbone(training: Training, data: Data, backbone: Backbone) -> None:
         )  # fmt: skip
 
 
-def train_network(training: Training, data: Data, validation: Data, network: NoduleNetwork) -> None:
+def learned_columns(categories: torch.Tensor) -> list[torch.Tensor]:
+    """Return the columns of (n, features) that can be learned."""
+    return [categories[:, list(FEATURES).index(feature)] for feature in LEARNED]
+
+
+def train_network(
+    training: Training, sources: list[Data], validation: list[Data], network: NoduleNetwork
+) -> None:
     """Adapt a network by the method's losses; it ends as it was at its best validation."""
     stage = training.adaptation
     rng = np.random.default_rng([training.seed, 2])
@@ -261,24 +327,22 @@ def train_network(training: Training, data: Data, validation: Data, network: Nod
     for epoch in range(stage.epochs):
         network.train()
         began = time.monotonic()
-        for rows, images, tokens in data.batches(stage, rng):
+        for images, tokens, chances, categories, _ in batches(sources, stage, rng):
             image, text = network.images(images), network.texts(tokens)
-            truth = data.malignant[rows]
             loss = contrastive_loss(
                 image.embedding, text.embedding, network.temperature(), training.label_smoothing
             )
-            loss = loss + functional.cross_entropy(image.logits, truth) / 2
-            loss = loss + functional.cross_entropy(text.logits, truth) / 2
+            loss = loss + functional.cross_entropy(image.logits, chances) / 2
+            loss = loss + functional.cross_entropy(text.logits, chances) / 2
             if stage.prompt_loss:
                 loss = loss + stage.prompt_loss * prompt_loss(
-                    image.embedding, data.categories[rows], network.temperature(), embed, rng
+                    image.embedding, categories, network.temperature(), embed, rng
                 )
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
-        scores, named = look(network, validation)
-        value = validation_loss(scores, named, validation)
+        value = float(np.mean([validation_loss(*look(network, one), one) for one in validation]))
         logger.info(
             "adaptation, epoch %d of %d: validation loss %.3f, %.0f s",
             epoch + 1, stage.epochs, value, time.monotonic() - began,
@@ -337,13 +401,15 @@ def validation_loss(
     scores: NDArray[np.float64], named: dict[str, NDArray[np.float64]], data: Data
 ) -> float:
     """Return the cross-entropy of the diagnosis plus the mean one of the features."""
-    truth = data.nodules.malignant
-    right = np.where(truth, scores, 1 - scores)
-    of_features = [
-        -np.log(named[feature][np.arange(len(truth)), data.nodules.categories[:, place]])
-        for place, feature in enumerate(LEARNED)
-    ]
-    return float(-np.log(right.clip(1e-12)).mean() + np.mean(of_features))
+    chance, p = data.nodules.chance, scores.clip(1e-12, 1 - 1e-12)
+    of_diagnosis = -(chance * np.log(p) + (1 - chance) * np.log(1 - p)).mean()
+    of_features = []
+    for feature in LEARNED:
+        category = data.nodules.categories_of(feature)
+        known = np.flatnonzero(category != UNKNOWN)
+        if known.size:
+            of_features.append(-np.log(named[feature][known, category[known]].clip(1e-12)).mean())
+    return float(of_diagnosis + np.mean(of_features))
 
 
 def diagnosis_auroc(scores: NDArray[np.float64], data: Data) -> dict[str, Any]:
@@ -353,34 +419,85 @@ def diagnosis_auroc(scores: NDArray[np.float64], data: Data) -> dict[str, Any]:
     return {"auroc": round(value, 3), "interval": [round(edge, 3) for edge in interval]}
 
 
+class Parts(NamedTuple):
+    """The nodules of one source: generated, or crops."""
+
+    train: Data
+    validation: Data
+    test: Data
+    crops: Crops | None = None  # the readers' scores of `test`, where these are crops
+
+
+def validity_of(
+    feature: str, looks: list[tuple[Data, dict[str, NDArray[np.float64]]]]
+) -> Validity | None:
+    """Measure a feature; `looks` are the nodules it was chosen by, then those of the test.
+
+    None where they name it for no nodule.
+    """
+    measured = []
+    for data, named in looks:
+        category = data.nodules.categories_of(feature)
+        known = category != UNKNOWN
+        if not known.any():
+            return None
+        value, interval = weighted_auroc_with_interval(named[feature][known], category[known])
+        measured.append((value, interval, int(known.sum())))
+    value, interval, n = measured[-1]
+    return Validity(
+        auroc=round(value, 3),
+        interval=(round(interval[0], 3), round(interval[1], 3)),
+        n=n,
+        valid=min(of[1][0] for of in measured) > 0.5,
+    )
+
+
 def write_card(
     training: Training,
     command: str,
     seconds: float,
     network: NoduleNetwork,
-    validation: Data,
-    test: Data,
+    sources: list[Parts],
     folder: Path,
 ) -> None:
-    """Calibrate on the validation nodules, measure on the test ones, and write the folder."""
-    validation_scores, validation_named = look(network, validation)
-    calibration = fit_beta(validation_scores, validation.nodules.malignant)
-    scores, named = look(network, test)
-    semantic = {}
-    for place, feature in enumerate(LEARNED):
-        chosen_by = weighted_auroc_with_interval(
-            validation_named[feature], validation.nodules.categories[:, place]
-        )
-        value, interval = weighted_auroc_with_interval(
-            named[feature], test.nodules.categories[:, place]
-        )
-        semantic[feature] = Validity(
-            auroc=round(value, 3),
-            interval=(round(interval[0], 3), round(interval[1], 3)),
-            n=len(test.nodules),
-            valid=min(chosen_by[1][0], interval[0]) > 0.5,
-        )
-    calibrated = np.array([calibration(p) for p in scores])
+    """Calibrate on the validation nodules, measure on the test ones, and write the folder.
+
+    A feature counts as valid where it is on crops of real nodules, if these name it, and on
+    generated ones otherwise.
+    """
+    chosen_by = [look(network, of.validation) for of in sources]
+    calibration = fit_beta(
+        np.concatenate([scores for scores, _ in chosen_by]),
+        np.concatenate([of.validation.nodules.chance for of in sources]),
+    )
+    tested = [look(network, of.test) for of in sources]
+    semantic, performance = {}, {}
+    for of, (_, before), (scores, named) in zip(sources, chosen_by, tested, strict=True):
+        for feature in LEARNED:
+            found = validity_of(feature, [(of.validation, before), (of.test, named)])
+            if found:
+                semantic[feature] = found
+        probabilities = np.array([calibration(p) for p in scores])
+        if of.crops:
+            about = {"name": folder.name, "version": training.version}
+            performance["crops of patients held out"] = measure(
+                of.crops, probabilities, named, about
+            ).model_dump(exclude={"model"})
+        else:
+            truth = of.test.nodules.malignant
+            performance["generated nodules held out"] = {
+                "n": len(truth),
+                "malignant": int(truth.sum()),
+                "model": diagnosis_auroc(scores, of.test),
+                "diameter_alone": diagnosis_auroc(of.test.nodules.diameter_mm, of.test),
+                "best_possible": diagnosis_auroc(of.test.nodules.chance, of.test),
+                "brier": round(float(np.mean((probabilities - truth) ** 2)), 3),
+                "semantic": {
+                    feature: found.auroc
+                    for feature in LEARNED
+                    if (found := validity_of(feature, [(of.test, named)]))
+                },
+            }
     backbone = network.backbone
     card = Card(
         title=training.title,
@@ -392,20 +509,15 @@ def write_card(
         folds=(FOLD_FILE,),
         input=InputContract(size=backbone.image_size, mean=backbone.mean, std=backbone.std),
         token_mm=round(PLANE_MM / backbone.grid[0], 1),
-        semantic=semantic,
-        performance={
-            "on": "generated nodules held out from training",
-            "n": len(test.nodules),
-            "malignant": int(test.nodules.malignant.sum()),
-            "model": diagnosis_auroc(scores, test),
-            "diameter_alone": diagnosis_auroc(test.nodules.diameter_mm, test),
-            "best_possible": diagnosis_auroc(test.nodules.chance, test),
-            "brier": round(float(np.mean((calibrated - test.nodules.malignant) ** 2)), 3),
-        },
+        semantic={feature: semantic[feature] for feature in LEARNED if feature in semantic},
+        performance=performance,
         training={
             "command": command,
             "seconds": round(seconds),
-            "nodules": {"train": training.seeds.train, "validation": training.seeds.validation},
+            "nodules": {
+                name: [len(of.train.nodules), len(of.validation.nodules), len(of.test.nodules)]
+                for name, of in zip(("generated", "crops"), sources, strict=False)
+            },
         },
     )
     save_file(network.trained_state(), folder / FOLD_FILE)
@@ -416,17 +528,45 @@ def write_card(
     logger.info("%s", {name: (v.auroc, v.valid) for name, v in semantic.items()})
 
 
-def train(file: Path, settings: Settings) -> None:
-    """Train what `file` describes, into its folder."""
+def parts_of_crops(crops: Crops, patients: Patients) -> dict[str, Crops]:
+    """Split crops by patient; those to measure with have three readers or more.
+
+    Raises:
+        DataUnusable: a part is left without suspicious or without other nodules.
+    """
+    part = np.array([patients.part_of(str(name)) for name in crops.patient])
+    split = {}
+    for name in ("train", "validation", "test"):
+        of = crops.rows((part == name) & ((name == "train") | (crops.readers >= ENOUGH_READERS)))
+        if len(np.unique(of.nodules.malignant)) < 2:
+            raise DataUnusable(f"Too few crops: those to {name} with are not of both classes.")
+        split[name] = of
+    return split
+
+
+def train(file: Path, settings: Settings, table: Path | None = None) -> None:
+    """Train what `file` describes, into its folder, also on the crops of `table` if given.
+
+    Raises:
+        DataUnusable: the table and the configuration do not agree, or crops are unusable.
+    """
     began = time.monotonic()
     training = Training.model_validate(yaml.safe_load(file.read_text()))
+    if (table is None) != (training.patients is None):
+        raise DataUnusable("Crops need both --crops and `patients` in the configuration.")
     folder = file.parent
     torch.manual_seed(training.seed)
     torch.set_num_threads(settings.threads)
-    sets = {
-        name: generated_nodules(range(*seeds), training.cache)
-        for name, seeds in training.seeds.model_dump().items()
-    }
+    sets = [
+        {
+            name: generated_nodules(range(*seeds), training.cache)
+            for name, seeds in training.seeds.model_dump().items()
+        }
+    ]
+    of_crops = None
+    if table and training.patients:
+        of_crops = parts_of_crops(read_crops(table), training.patients)
+        sets.append({name: crops.nodules for name, crops in of_crops.items()})
     logger.info("nodules ready after %.0f s", time.monotonic() - began)
 
     full = full_tokenizer(training.clip["text_cfg"]["context_length"])
@@ -434,17 +574,26 @@ def train(file: Path, settings: Settings) -> None:
     text_config = training.clip["text_cfg"] | {"vocab_size": len(vocabulary)}
     config = training.clip | {"text_cfg": text_config}
     backbone = new_backbone(config, vocabulary)
-    data = Data(sets["train"], backbone, training.augmentation)
-    train_backbone(training, data, backbone)
+    train_backbone(
+        training, [Data(of["train"], backbone, training.augmentation) for of in sets], backbone
+    )
     backbone.save(config, folder / BACKBONE_FOLDER)
 
     adapted = load_backbone(BackboneSettings(name=f"local-dir:{BACKBONE_FOLDER}"), folder)
     network = NoduleNetwork(adapted, training.lora)
-    validation = Data(sets["validation"], adapted, training.augmentation)
-    train_network(training, data, validation, network)
-    test = Data(sets["test"], adapted, training.augmentation)
-    command = f"python -m inference.train {file}"
-    write_card(training, command, time.monotonic() - began, network, validation, test, folder)
+    sources = []
+    for of in sets:
+        parts = {name: Data(part, adapted, training.augmentation) for name, part in of.items()}
+        sources.append(Parts(parts["train"], parts["validation"], parts["test"]))
+    if of_crops:
+        sources[1] = sources[1]._replace(crops=of_crops["test"])
+    train_network(
+        training, [of.train for of in sources], [of.validation for of in sources], network
+    )
+    command = f"python -m inference.train {file}" + (
+        " --crops FOLDER/lidc_nodules.csv" if table else ""
+    )
+    write_card(training, command, time.monotonic() - began, network, sources, folder)
 
 
 def main() -> int:
@@ -453,9 +602,11 @@ def main() -> int:
     logger.addHandler(logging.StreamHandler(sys.stdout))
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", type=Path, help="the configuration; its folder becomes the model")
+    parser.add_argument("--crops", type=Path, help="a table of crops, as inference.crops reads it")
+    arguments = parser.parse_args()
     try:
-        train(parser.parse_args().file, read_settings(os.environ))
-    except (OSError, yaml.YAMLError, ValidationError) as error:
+        train(arguments.file, read_settings(os.environ), arguments.crops)
+    except (OSError, yaml.YAMLError, ValidationError, DataUnusable) as error:
         print(f"Training cannot start: {error}", file=sys.stderr)
         return 1
     return 0

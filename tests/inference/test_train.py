@@ -6,6 +6,8 @@ import torch
 import yaml
 
 from inference.backbone import Tokenizer, full_tokenizer
+from inference.crops import read_crops
+from inference.errors import DataUnusable
 from inference.generated import generated_nodules
 from inference.impressions import every_wording, impression
 from inference.model import load_model
@@ -13,8 +15,9 @@ from inference.predict import predict_nodule
 from inference.preprocess import nine_planes
 from inference.prompts import FEATURES, default_prompts, phrases
 from inference.settings import BUILT_IN_MODELS, Settings
-from inference.train import main, train
+from inference.train import Patients, main, parts_of_crops, train
 from phantom import nodule_cube
+from tests.inference.crops import a_row, write_crops
 from tests.inference.examples import TINY_CLIP, a_volume
 
 
@@ -23,6 +26,7 @@ def test_a_training_ends_in_a_model_folder_that_predicts(
 ) -> None:
     monkeypatch.setattr("inference.validity.RESAMPLES", 20)
     config = yaml.safe_load((BUILT_IN_MODELS / "demonstration" / "train.yaml").read_text())
+    config.pop("patients", None)
     config |= {
         "seeds": {"train": [1, 25], "validation": [101, 117], "test": [201, 225]},
         "clip": TINY_CLIP,
@@ -35,9 +39,44 @@ def test_a_training_ends_in_a_model_folder_that_predicts(
     train(tmp_path / "small" / "train.yaml", Settings(threads=1))
 
     model = load_model("small", tmp_path, torch.device("cpu"))
-    assert model.card.performance["n"] == 24
-    assert set(model.card.performance) >= {"model", "diameter_alone", "best_possible"}
+    measured = model.card.performance["generated nodules held out"]
+    assert measured["n"] == 24
+    assert set(measured) >= {"model", "diameter_alone", "best_possible"}
     assert 0 < predict_nodule(model, a_volume(), (0, 0, 0))["probability"] < 1
+
+
+def test_a_training_on_crops_keeps_patients_apart_and_reports_on_those_it_never_saw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.validity.RESAMPLES", 20)
+    monkeypatch.setattr("inference.evaluate.RESAMPLES", 20)
+    config = yaml.safe_load((BUILT_IN_MODELS / "demonstration" / "train.yaml").read_text())
+    config |= {
+        "seeds": {"train": [1, 9], "validation": [101, 109], "test": [201, 209]},
+        "patients": {"kept_out": ["P3"], "validation": 0.3, "test": 0.3},
+        "clip": TINY_CLIP,
+        "cache": str(tmp_path / "cache"),
+    }
+    for stage in ("backbone", "adaptation"):
+        config[stage] |= {"epochs": 1, "nodules_per_epoch": 8, "batch": 4, "views": 2}
+    rows = [a_row(number, 5 + 10 * (number % 2)) for number in range(60)]
+    table = write_crops(tmp_path / "crops", rows)
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "train.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(DataUnusable, match="--crops"):
+        train(tmp_path / "small" / "train.yaml", Settings(threads=1))
+    train(tmp_path / "small" / "train.yaml", Settings(threads=1), table)
+
+    patients = Patients.model_validate(config["patients"])
+    held_out = [row for row in rows if patients.part_of(row["patient_id"]) == "test"]
+    model = load_model("small", tmp_path, torch.device("cpu"))
+    measured = model.card.performance["crops of patients held out"]
+    assert measured["nodules"] == len(held_out)
+    assert measured["baseline_diameter"]["auroc"]["estimate"] == 1
+    split = parts_of_crops(read_crops(table), patients)
+    seen = [set(split[name].patient) for name in ("train", "validation", "test")]
+    assert len(set.union(*seen)) == sum(len(one) for one in seen)
+    assert "P3" not in set.union(*seen)
 
 
 def test_what_training_sees_is_what_prediction_sees(tmp_path: Path) -> None:

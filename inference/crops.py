@@ -1,0 +1,220 @@
+"""Nodules known by one axial slice and their readers' scores, as LIDC-IDRI crops come.
+
+The folder of the table holds `images/`, one 8-bit image of 128 x 128 native pixels a
+nodule, its grey values stretched from the least to the greatest of the crop. What the
+network must be given is brought back as far as it can be:
+
+- Millimetres: `pixel_spacing` of the table says them; the slice is resampled to 1 mm around
+  the nodule, linearly, as a volume would be. Rows without it are left out and counted.
+- Hounsfield units are lost, and are estimated from two tissues that nearly every crop
+  shows: aerated lung and soft tissue. `hu_of_crop` says how.
+- Eight of the nine planes are unknown: the network looks at the axial one alone. Attention
+  pooling of nine equal planes gives the same.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from scipy import ndimage
+
+from inference.errors import DataUnusable
+from inference.nodules import STORED_WIDTH, UNKNOWN, Nodules
+from inference.preprocess import HIGHEST_HU, LOWEST_HU
+from inference.prompts import FEATURES
+
+COLUMNS = ("file", "patient_id", "pixel_spacing", "mask_area_px", "malignancy")
+SCORES = ("sphericity", "margin", "lobulation", "spiculation", "texture")
+LUNG_HU, TISSUE_HU = -860.0, 25.0
+ENOUGH_READERS = 3
+CROP = 128  # pixels
+NODULE_AT = 64.5  # the middle of the nodule's bounding box, in pixels from 0
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Nodules of a table with what its readers said.
+
+    Attributes
+    ----------
+    nodules : Nodules
+        `malignant` is median suspicion above 3; `diameter_mm` that of a circle as large as
+        the readers' mean mask.
+    patient : str, shape (n,)
+    readers : int64, shape (n,)
+        How many scored the nodule.
+    suspicion : float64, shape (n,)
+        Median malignancy, 1 to 5.
+    median : name of a score -> float64, shape (n,)
+    left_out : int
+        Rows without scores, size or spacing.
+    """
+
+    nodules: Nodules
+    patient: NDArray[np.str_]
+    readers: NDArray[np.int64]
+    suspicion: NDArray[np.float64]
+    median: dict[str, NDArray[np.float64]]
+    left_out: int
+
+    def __len__(self) -> int:
+        return len(self.nodules)
+
+    def rows(self, chosen: NDArray[np.bool_]) -> "Crops":
+        """Return some of the nodules."""
+        return Crops(
+            self.nodules.rows(chosen),
+            self.patient[chosen],
+            self.readers[chosen],
+            self.suspicion[chosen],
+            {name: values[chosen] for name, values in self.median.items()},
+            self.left_out,
+        )
+
+
+def read_crops(table: Path) -> Crops:
+    """Read a table of crops, with `images/` beside it.
+
+    Raises:
+        DataUnusable: the table or an image is missing or not as described, with its name.
+    """
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = {*COLUMNS, *SCORES} - set(reader.fieldnames or ())
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataUnusable(f"{table} cannot be read: {error}.") from error
+    if missing:
+        raise DataUnusable(f"{table} lacks the columns {', '.join(sorted(missing))}.")
+    kept, planes, scores, diameters = [], [], [], []
+    for line, row in enumerate(rows, start=2):
+        try:
+            of_row = {name: _numbers(row[name]) for name in ("malignancy", *SCORES)}
+            areas = [area for area in _numbers(row["mask_area_px"]) if area > 0]
+            spacing = float(row["pixel_spacing"] or "nan")
+        except ValueError as error:
+            raise DataUnusable(f"{table}, line {line}: {error}.") from error
+        if not all(of_row.values()) or not areas or not spacing > 0:
+            continue
+        kept.append(row)
+        scores.append({name: np.array(values) for name, values in of_row.items()})
+        diameters.append(2 * spacing * np.sqrt(np.mean(areas) / np.pi))
+        planes.append(
+            axial_plane(hu_of_crop(_image(table.parent / "images" / row["file"])), spacing)
+        )
+    if not kept:
+        raise DataUnusable(f"{table} has no nodule with scores, mask_area_px and pixel_spacing.")
+    median = {name: np.array([np.median(of_row[name]) for of_row in scores]) for name in scores[0]}
+    mean = np.array([of_row["malignancy"].mean() for of_row in scores])
+    return Crops(
+        Nodules(
+            planes=np.stack(planes)[:, None],
+            categories=categories_of(median),
+            diameter_mm=np.array(diameters),
+            malignant=median["malignancy"] > 3,
+            chance=(mean - 1) / 4,
+        ),
+        patient=np.array([row["patient_id"] for row in kept]),
+        readers=np.array([len(of_row["malignancy"]) for of_row in scores]),
+        suspicion=median["malignancy"],
+        median=median,
+        left_out=len(rows) - len(kept),
+    )
+
+
+def categories_of(median: dict[str, NDArray[np.float64]]) -> NDArray[np.int64]:
+    """Turn LIDC's scores into categories, (n, len(FEATURES)); the others are UNKNOWN.
+
+    Spiculation goes before lobulation where a nodule has both.
+    """
+    of_feature = {
+        "margin_conspicuity": np.where(
+            median["margin"] >= 3, "well_marginated", "poorly_marginated"
+        ),
+        "margin": np.select(
+            [median["spiculation"] >= 3, median["lobulation"] >= 3],
+            ["spiculated", "lobulated"],
+            "smooth",
+        ),
+        "shape": np.where(median["sphericity"] > 3, "round", "ovoid"),
+        "consistency": np.select(
+            [median["texture"] < 2, median["texture"] > 4], ["ground_glass", "solid"], "part_solid"
+        ),
+    }
+    return np.array(
+        [
+            [FEATURES[name].index(str(one)) for one in of_feature[name]]
+            if name in of_feature
+            else [UNKNOWN] * len(median["margin"])
+            for name in FEATURES
+        ],
+        dtype=np.int64,
+    ).T
+
+
+def hu_of_crop(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Estimate the Hounsfield units of a crop whose grey values were stretched.
+
+    Otsu's threshold parts air from tissue. The commonest value below it is taken as lung,
+    the median above it as soft tissue. The least value is padding where there is much of it,
+    and is then no part of the estimate. Where one tissue is rare, the range of values a crop
+    can have bounds the slope: from 4 to 14 HU a grey value.
+    """
+    counts = np.bincount(grey.ravel(), minlength=256).astype(np.float64)
+    padded = counts[0] > 0.02 * grey.size
+    if padded:
+        counts[0] = 0
+    if not counts.any():
+        return np.full(grey.shape, LOWEST_HU, dtype=np.float32)
+    edge = otsu(counts)
+    lung = float(ndimage.uniform_filter1d(counts[: edge + 1], 5, mode="constant").argmax())
+    above = counts.copy()
+    above[: edge + 1] = 0
+    tissue = float(np.searchsorted(above.cumsum(), above.sum() / 2))
+    slope = float(np.clip((TISSUE_HU - LUNG_HU) / max(tissue - lung, 1), 4, 14))
+    hu = LUNG_HU + (grey.astype(np.float32) - lung) * slope
+    if padded:
+        hu[grey == 0] = LOWEST_HU
+    return hu
+
+
+def otsu(counts: NDArray[np.float64]) -> int:
+    """Return the value that ends the lower of two classes which differ most.
+
+    Otsu N. A threshold selection method from gray-level histograms. IEEE Trans Syst Man
+    Cybern 1979;9:62-66.
+    """
+    below = counts.cumsum()
+    total = below[-1]
+    sums = (counts * np.arange(counts.size)).cumsum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (sums[-1] * below / total - sums) ** 2 / (below * (total - below))
+    return int(np.nan_to_num(between, posinf=0.0, nan=0.0).argmax())
+
+
+def axial_plane(hu: NDArray[np.float32], spacing_mm: float) -> NDArray[np.uint8]:
+    """Resample a crop to 1 mm around its nodule, which comes to lie as in `nine_planes`."""
+    at = NODULE_AT + (np.arange(STORED_WIDTH) - STORED_WIDTH // 2) / spacing_mm
+    plane = ndimage.map_coordinates(hu, np.meshgrid(at, at, indexing="ij"), order=1, mode="nearest")
+    shade = (plane.clip(LOWEST_HU, HIGHEST_HU) - LOWEST_HU) / (HIGHEST_HU - LOWEST_HU)
+    stored: NDArray[np.uint8] = np.rint(shade * 255).astype(np.uint8)
+    return stored
+
+
+def _numbers(text: str | None) -> list[float]:
+    return [float(word) for word in (text or "").split()]
+
+
+def _image(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            grey = np.asarray(image.convert("L"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataUnusable(f"The image {path} cannot be read.") from error
+    if grey.shape != (CROP, CROP):
+        raise DataUnusable(f"The image {path} is {grey.shape}, not ({CROP}, {CROP}).")
+    return grey
