@@ -108,16 +108,21 @@ def of_obuchowski_rockette(
     estimates, v = merits(study, analysis, threshold)
     shape = study.ratings.shape[:2]
     estimates = estimates.reshape(shape)
-    modalities, readers = study.modalities, study.readers
     found: dict[str, Any] = {}
+    notes = notes_on(study, analysis)
     if analysis.standalone is not None:
         found = {"standalone": of_standalone(study, analysis.standalone, estimates, v)}
-        # What is no sample of readers takes no part in the rest.
-        keep_r = [j for j, name in enumerate(readers) if name != analysis.standalone]
-        keep_t = [i for i in range(shape[0]) if np.isfinite(estimates[i, keep_r]).any()]
-        rows = np.arange(estimates.size).reshape(shape)[np.ix_(keep_t, keep_r)].ravel()
-        estimates, v = estimates[np.ix_(keep_t, keep_r)], v[np.ix_(rows, rows)]
-        modalities, readers = [modalities[i] for i in keep_t], [readers[j] for j in keep_r]
+    # What is no sample of readers, or has no estimate at all, takes no part in the rest.
+    there = np.isfinite(estimates)
+    keep_r = [j for j, name in enumerate(study.readers) if name != analysis.standalone]
+    for j in [j for j in keep_r if not there[:, j].any()]:
+        keep_r.remove(j)
+        notes[f"readers/{study.readers[j]}"] = "left out: no figure of merit under any modality"
+    keep_t = [i for i in range(shape[0]) if there[i, keep_r].any()]
+    rows = np.arange(estimates.size).reshape(shape)[np.ix_(keep_t, keep_r)].ravel()
+    estimates, v = estimates[np.ix_(keep_t, keep_r)], v[np.ix_(rows, rows)]
+    modalities = [study.modalities[i] for i in keep_t]
+    readers = [study.readers[j] for j in keep_r]
     result = obuchowski_rockette(estimates, v)
     return {
         "design": result.design,
@@ -125,7 +130,7 @@ def of_obuchowski_rockette(
         **named(result, modalities, readers),
         **margins(result.rrrc.differences, modalities, analysis.margin),
         **found,
-        "notes": notes_on(study, analysis),
+        "notes": notes,
     }
 
 
@@ -194,7 +199,7 @@ def of_dbm(study: Study, analysis: Analysis, threshold: float | None) -> dict[st
             "pseudovalues need every reader to read every case; these are the results of "
             "Obuchowski and Rockette with jackknife covariances, the same where both exist"
         )
-        return {**found, "notes": {"method": reason}}
+        return {**found, "notes": {**found["notes"], "method": reason}}
     estimates, without = left_out(study, analysis, threshold)
     shape = study.ratings.shape[:2]
     result = dbm(estimates.reshape(shape), without.reshape(*shape, -1))
@@ -309,7 +314,8 @@ def left_out(study: Study, analysis: Analysis, threshold: float | None) -> tuple
 def merits(study: Study, analysis: Analysis, threshold: float | None) -> tuple[Floats, Floats]:
     """Return the figure of merit of each cell, and their covariance over cases.
 
-    The covariance is NaN throughout if it is DeLong's and a reading is missing.
+    Cells without a common case (or cluster) are independent, exactly. The covariance is NaN
+    throughout if it is DeLong's and a reading is missing.
 
     Raises
     ------
@@ -324,13 +330,20 @@ def merits(study: Study, analysis: Analysis, threshold: float | None) -> tuple[F
         raise ValueError("clusters need --covariance jackknife or delong")
     if threshold is not None:
         decided = binary.decisions(study.cells, study.malignant, threshold, analysis.endpoint)
-        return decided.share, binary.covariance_of_shares(decided, kind, clusters)
-    k = kernel(study.cells, study.malignant)
-    if kind == "delong":
-        return k.auc, covariance.delong(k, clusters)
-    if kind == "unbiased":
-        return k.auc, covariance.unbiased(covariance.moments(study.cells, study.malignant))
-    return k.auc, covariance.jackknife(covariance.jackknife_aucs(k, clusters))
+        estimates, v = decided.share, binary.covariance_of_shares(decided, kind, clusters)
+    else:
+        k = kernel(study.cells, study.malignant)
+        estimates = k.auc
+        if kind == "delong":
+            v = covariance.delong(k, clusters)
+        elif kind == "unbiased":
+            v = covariance.unbiased(covariance.moments(study.cells, study.malignant))
+        else:
+            v = covariance.jackknife(covariance.jackknife_aucs(k, clusters))
+    read = (~np.isnan(study.cells)).astype(np.float64)
+    if clusters is not None:
+        read = covariance.sums_over(clusters, read)
+    return estimates, np.where((read @ read.T == 0) & np.isfinite(v), 0.0, v)
 
 
 def pair_name(pair: Pair, modalities: Sequence[str]) -> str:

@@ -153,10 +153,19 @@ def test_identifiers_may_be_words_that_the_result_uses(tmp_path):
 
 def test_a_case_id_that_readers_share_only_by_chance_is_made_nested_by_unique_ids(tmp_path):
     rows = [[r, c + r, m, t, x] for r, c, m, t, x in readings()]
-    components = run(write(tmp_path / "study.csv", rows), "--covariance", "unbiased")["components"]
+    for kind in ("jackknife", "unbiased"):
+        found = run(write(tmp_path / "study.csv", rows), "--covariance", kind)["components"]
+        assert found["cov2"] == found["cov3"] == 0
+        assert found["cov1"] != 0
 
-    assert components["cov2"] == components["cov3"] == 0
-    assert components["cov1"] != 0
+
+def test_a_reader_without_any_malignant_case_is_left_out_and_named(tmp_path):
+    rows = [row for row in readings() if row[0] != "r1" or row[3] == 0]
+    found = run(write(tmp_path / "study.csv", rows))
+
+    assert set(found["auc"]["A"]) == {"r0", "r2"}
+    assert "left out" in found["notes"]["readers/r1"]
+    assert found["rrrc"]["p"] is not None
 
 
 def test_delong_on_missing_readings_says_why_it_has_no_variance(tmp_path):
