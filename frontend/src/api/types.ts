@@ -43,6 +43,8 @@ export interface Question {
   unit: string | null
   /** Named like a feature that the AI predicts. */
   semantic: boolean
+  /** Asked only when the answer to an earlier choice is one of `is`, or has one of them. */
+  when?: { question: string; is: string[] } | null
 }
 
 export interface Questionnaire {

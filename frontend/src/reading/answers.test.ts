@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import {
+  askedQuestions,
   compareWithAi,
   inWords,
   isAnswered,
@@ -93,4 +94,26 @@ test('where several features may be present, each is compared', () => {
   expect(agrees(['cavitation', 'necrosis'])).toBe(false)
   expect(agrees(['none'])).toBe(false)
   expect(predictedFor(features, { margin: { smooth: 1 } })).toBeNull()
+})
+
+test('a question that hangs on another is asked, and missed, with the answers it names only', () => {
+  const solid = aQuestion({
+    name: 'solid',
+    kind: 'number',
+    when: { question: 'margin', is: ['spiculated'] },
+  })
+  const further = aQuestion({ name: 'further', when: { question: 'solid', is: ['x'] } })
+  const nodule = [aQuestion({}), solid, further]
+  const asked = (value: Parameters<typeof withAnswer>[3]) =>
+    askedQuestions(nodule, sectionOf(withAnswer(EMPTY, 11, 'margin', value), 11)).map(q => q.name)
+
+  expect(asked(null)).toEqual(['margin'])
+  expect(asked({ value: 'smooth' })).toEqual(['margin'])
+  expect(asked({ value: 'spiculated' })).toEqual(['margin', 'solid'])
+  expect(asked({ value: ['smooth', 'spiculated'] })).toEqual(['margin', 'solid'])
+  expect(asked({ cannot_assess: true })).toEqual(['margin'])
+
+  const answers = withAnswer(EMPTY, 11, 'margin', { value: 'spiculated' })
+  const missing = missingAnswers({ case: [], nodule }, nodules.slice(0, 1), answers)
+  expect(missing.map(({ question }) => question)).toEqual(['solid'])
 })

@@ -27,6 +27,22 @@ export function withAnswer(
     : { ...answers, nodules: { ...answers.nodules, [nodule]: section } }
 }
 
+/** The questions that are asked, given the answers so far. */
+export function askedQuestions(questions: readonly Question[], answers: Section): Question[] {
+  const asked = new Set<string>()
+  return questions.filter(({ name, when }) => {
+    const isAsked = !when || (asked.has(when.question) && holds(when.is, answers[when.question]))
+    if (isAsked) asked.add(name)
+    return isAsked
+  })
+}
+
+function holds(options: readonly string[], value: Value | undefined): boolean {
+  if (value === undefined || 'cannot_assess' in value) return false
+  const chosen = Array.isArray(value.value) ? value.value : [value.value]
+  return chosen.some(option => typeof option === 'string' && options.includes(option))
+}
+
 /** The required questions without an answer, in the order of the form. The server decides. */
 export function missingAnswers(
   questionnaire: Questionnaire,
@@ -34,7 +50,7 @@ export function missingAnswers(
   answers: Answers,
 ): Problem[] {
   const missing = (questions: Question[], nodule: number | null) =>
-    questions
+    askedQuestions(questions, sectionOf(answers, nodule))
       .filter(({ required }) => required)
       .filter(question => !isAnswered(question, sectionOf(answers, nodule)[question.name]))
       .map(({ name }) => ({ nodule, question: name, detail: 'This question needs an answer.' }))

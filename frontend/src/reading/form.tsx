@@ -1,5 +1,5 @@
 import type { Problem, Question, Section, Value } from '../api/types'
-import { compareWithAi, inWords, predictedFor, sameValue } from './answers'
+import { askedQuestions, compareWithAi, inWords, predictedFor, sameValue } from './answers'
 import { Control, type ControlProps, percent } from './controls'
 
 interface FormProps {
@@ -21,7 +21,7 @@ interface FormProps {
 export function Form({ section, questions, answers, onAnswer, onDone, ...rest }: FormProps) {
   return (
     <div class="questions" data-section={section}>
-      {questions.map(question => (
+      {askedQuestions(questions, answers).map(question => (
         <QuestionField
           key={`${section}-${question.name}`}
           id={`${section}-${question.name}`}
