@@ -21,7 +21,7 @@ from reader_study.domain.errors import (
     StepNotAllowed,
     StudyNotOpen,
 )
-from reader_study.domain.questionnaire import Problem, each_answer, find_problems
+from reader_study.domain.questionnaire import Problem, each_answer, find_problems, only_asked
 from reader_study.domain.reading import Path, Stage, Step, advance
 from reader_study.models import (
     Answer,
@@ -199,6 +199,7 @@ def _lock(
     answers: Mapping[str, Any],
     now: datetime,
 ) -> Reading:
+    answers = only_asked(reading.reader.study.rules.questionnaire, answers)
     locked = Answer.objects.filter(reading=reading, stage=stage).first()
     if locked is not None:
         if locked.answers != answers:

@@ -70,6 +70,17 @@ class ScaleSerializer(serializers.Serializer[Any]):
     high = serializers.CharField()
 
 
+class WhenSerializer(serializers.Serializer[Any]):
+    """The answer to an earlier choice with which a question is asked: one of `is`."""
+
+    question = serializers.CharField()
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Add the field whose name is a word of Python's."""
+        options = serializers.ListField(child=serializers.CharField())
+        return {**super().get_fields(), "is": options}
+
+
 class QuestionSerializer(serializers.Serializer[Any]):
     """A question of the form."""
 
@@ -83,6 +94,7 @@ class QuestionSerializer(serializers.Serializer[Any]):
     scale = ScaleSerializer(allow_null=True)
     unit = serializers.CharField(allow_null=True)
     semantic = serializers.BooleanField()
+    when = WhenSerializer(allow_null=True, default=None)
 
 
 class QuestionnaireSerializer(serializers.Serializer[Any]):

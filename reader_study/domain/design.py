@@ -1,12 +1,13 @@
 """How cases are read: arms and their stages, sessions, washout, case sets, repeats."""
 
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from reader_study.domain.blinding import ARTEFACTS, Item
 from reader_study.domain.mistakes import Mistakes
 from reader_study.domain.reading import ANSWERING, PATHS, Stage
+from reader_study.domain.strict import Strict, later
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
@@ -16,19 +17,7 @@ TRAINING = 0
 ONLY_ARM = "sequential"
 
 
-def later(default: Any, **constraints: Any) -> Any:
-    """Return a field this format has got later: at its default it is not written out.
-
-    So a protocol that does not use it keeps the hash it has always had.
-    """
-    return Field(default=default, exclude_if=lambda value: value == default, **constraints)
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StageOfDesign(_Strict):
+class StageOfDesign(Strict):
     """One step of a reading and what is shown in it besides the images."""
 
     stage: Literal[Stage.UNAIDED, Stage.AIDED]
@@ -60,7 +49,7 @@ def _check_path(wrong: Mistakes, stages: tuple[StageOfDesign, ...], *place: str 
             )
 
 
-class Arm(_Strict):
+class Arm(Strict):
     """One way of reading that is compared with others: its stages and their conditions."""
 
     name: Name
@@ -78,7 +67,7 @@ class Arm(_Strict):
         return next((step.shows for step in self.stages if step.stage is stage), ())
 
 
-class Repeats(_Strict):
+class Repeats(Strict):
     """Cases read again without the reader being told, for the variability within readers.
 
     They have a session of their own after all others, so that none falls into a session in
@@ -89,13 +78,13 @@ class Repeats(_Strict):
     arm: Name | None = None  # None: the only arm
 
 
-class Training(_Strict):
+class Training(Strict):
     """Cases read before the first study case, under each arm in turn; they are not counted."""
 
     cases: int = Field(ge=1)
 
 
-class Design(_Strict):
+class Design(Strict):
     """How cases are read.
 
     `sequential`: every case once, without and then with the AI, in the same reading.

@@ -5,19 +5,16 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from reader_study.domain.design import Design, later
+from reader_study.domain.design import Design
 from reader_study.domain.errors import ProtocolInvalid
 from reader_study.domain.mistakes import Mistake, Place, mistakes_of
 from reader_study.domain.questionnaire import Questionnaire
+from reader_study.domain.strict import Strict, later
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Restrictions(_Strict):
+class Restrictions(Strict):
     """What an order must not have.
 
     `max_positives_in_a_row` looks at the reference standard while the cases are dealt out,
@@ -35,21 +32,21 @@ class Restrictions(_Strict):
         return self
 
 
-class Allocation(_Strict):
+class Allocation(Strict):
     """How cases are dealt out."""
 
     seed: int
     restrictions: Restrictions | None = later(None)
 
 
-class Ai(_Strict):
+class Ai(Strict):
     """Whose predictions are shown, and what happens where there is none."""
 
     model: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     when_inference_failed: Literal["read_and_tell", "keep_closed"] = "read_and_tell"
 
 
-class Protocol(_Strict):
+class Protocol(Strict):
     """A pre-specified reader study."""
 
     protocol: Literal[1]  # version of this format

@@ -27,7 +27,15 @@ from reader_study.domain.errors import (
 )
 from reader_study.domain.reading import Stage
 from reader_study.models import Answer, Draft, Event, Rating, Reading
-from tests.factories import NOW, a_member, a_prediction, a_reading, a_study, answers_of
+from tests.factories import (
+    NOW,
+    a_member,
+    a_prediction,
+    a_protocol,
+    a_reading,
+    a_study,
+    answers_of,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -206,3 +214,27 @@ def test_what_is_recorded_cannot_be_changed_in_the_database(table, change):
     }[change]
     with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
         alter()
+
+
+def test_answers_to_questions_that_are_not_asked_stay_in_the_draft_and_out_of_the_lock():
+    form = a_protocol()["questionnaire"]
+    form["nodule"].append(
+        {
+            "name": "solid_part",
+            "label": "Solid part",
+            "kind": "number",
+            "unit": "mm",
+            "when": {"question": "consistency", "is": "part_solid"},
+        }
+    )
+    reading = a_reading(stage=Stage.UNAIDED, study=a_study(questionnaire=form))
+    answers = answers_of(reading, solid_part=5)
+    save_draft(**by(reading), stage=Stage.UNAIDED, version=0, answers=answers)
+
+    for _ in range(2):  # as a client that lost the response does
+        lock_unaided(**by(reading), answers=answers)
+
+    assert Draft.objects.get(stage="unaided").answers == answers
+    assert Answer.objects.get().answers == answers_of(reading)
+    assert not Rating.objects.filter(question="solid_part").exists()
+    assert Draft.objects.get(stage="aided").answers == answers_of(reading)

@@ -16,6 +16,7 @@ from tests.factories import (
     a_job,
     a_member,
     a_prediction,
+    a_protocol,
     a_reading,
     a_study,
     answers_of,
@@ -224,3 +225,14 @@ def test_a_reading_takes_as_many_queries_with_many_nodules_as_with_one(client):
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
+
+
+def test_a_condition_reaches_the_room_as_the_protocol_has_it(room):
+    form = a_protocol()["questionnaire"]
+    form["nodule"][1]["when"] = {"question": "margin_conspicuity", "is": "poorly_marginated"}
+    reading = a_reading(stage=Stage.UNAIDED, study=a_study(questionnaire=form))
+
+    first, second, *_ = room(reading, "reading", "get").json()["questionnaire"]["nodule"]
+
+    assert first["when"] is None
+    assert second["when"] == {"question": "margin_conspicuity", "is": ["poorly_marginated"]}
