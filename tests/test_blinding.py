@@ -15,9 +15,9 @@ from django.urls import URLPattern, URLResolver, get_resolver, path, reverse
 
 from reader_study import urls
 from reader_study.actions.cases import site_archive
+from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.reference import load_reference
 from reader_study.api import readings as api
-from reader_study.api.pseudonyms import pseudonym
 from reader_study.domain.reading import Stage
 from reader_study.models import Nodule, Prediction, Reading, Series
 from tests.dicomweb.series import a_series

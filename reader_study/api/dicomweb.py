@@ -30,10 +30,10 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from reader_study.actions.cases import site_archive
+from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.schedule import must_not_be_closed
 from reader_study.api.access import ReaderView
 from reader_study.api.errors import NOT_FOUND
-from reader_study.api.pseudonyms import pseudonym
 from reader_study.dicomweb import multipart
 from reader_study.dicomweb.archive import Archive, Frame
 from reader_study.dicomweb.errors import (

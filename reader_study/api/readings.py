@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.reading import (
     Told,
     lock_unaided,
@@ -23,7 +24,6 @@ from reader_study.actions.reading import (
 )
 from reader_study.actions.schedule import is_closed, openings_of
 from reader_study.api.access import ReaderView
-from reader_study.api.pseudonyms import pseudonym
 from reader_study.domain.blinding import Item
 from reader_study.domain.design import Design, name_for_reader
 from reader_study.domain.errors import StepNotAllowed

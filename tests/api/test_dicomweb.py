@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from reader_study.actions.cases import site_archive
-from reader_study.api.pseudonyms import pseudonym
+from reader_study.actions.pseudonyms import pseudonym
 from reader_study.dicomweb.ingest import look_at
 from reader_study.dicomweb.local import LocalArchive
 from reader_study.dicomweb.pixels import EXPLICIT_LE, JPEG_LS, PixelFormat, decode_frame
