@@ -80,6 +80,8 @@ export interface Draft {
 export interface Reading {
   id: number
   stage: Stage
+  /** The stages in which this reading is answered; without it, unaided and then aided. */
+  path?: AnsweringStage[]
   case: string
   position: number
   of: number

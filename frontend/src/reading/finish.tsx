@@ -9,7 +9,7 @@ const WORDS = {
     confirm: 'Lock it now',
     sending: 'Locking…',
   },
-  aided: {
+  last: {
     ask: 'Submit final answer',
     warning: 'After submitting, nothing in this reading can be changed.',
     confirm: 'Submit it now',
@@ -35,7 +35,7 @@ export function Finish({
   onBack(): void
   onFirstProblem(): void
 }) {
-  const words = WORDS[state.stage]
+  const words = state.ends ? WORDS.last : WORDS.unaided
   const confirm = useRef<HTMLButtonElement>(null)
   useEffect(() => {
     if (state.step === 'confirming') confirm.current?.focus()

@@ -389,7 +389,9 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
                   questions={nodule ? questionnaire.nodule : questionnaire.case}
                   answers={sectionOf(state.answers, nodule?.id ?? null)}
                   unaided={
-                    state.stage === 'aided' ? sectionOf(state.unaided, nodule?.id ?? null) : null
+                    state.stage === 'aided' && state.unaided
+                      ? sectionOf(state.unaided, nodule?.id ?? null)
+                      : null
                   }
                   predicted={noduleAi?.semantic ?? null}
                   problems={state.problems.filter(p => p.nodule === (nodule?.id ?? null))}

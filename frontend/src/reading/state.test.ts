@@ -75,3 +75,12 @@ test('only the server moves a reading to another stage, and a submitted one stay
   const submitted = stateOf(aReading({ stage: 'submitted' }))
   expect(next(submitted, rated)).toBe(submitted)
 })
+
+test('in an arm of one stage its answer is the last, and none came before', () => {
+  const unaided = stateOf(aReading({ stage: 'unaided', path: ['unaided'] }))
+  const aided = stateOf(aReading({ stage: 'aided', path: ['aided'] }))
+
+  expect(unaided).toMatchObject({ stage: 'unaided', ends: true })
+  expect(aided).toMatchObject({ stage: 'aided', ends: true, unaided: null })
+  expect(stateOf(aReading({ stage: 'unaided' }))).toMatchObject({ ends: false })
+})

@@ -6,6 +6,8 @@ interface Answering {
   /** Questions to look at again, as found here or by the server. */
   problems: Problem[]
   step: 'answering' | 'confirming' | 'sending'
+  /** Whether this answer is the last of the reading: not every arm has both stages. */
+  ends: boolean
   /** Why the last lock or submission did not happen. */
   refusal: string | null
 }
@@ -15,7 +17,7 @@ export type AiResult = { ai: Ai } | { missing: string } | 'loading'
 /** What the room shows. An unaided state has no place for a prediction. */
 export type ReadingState =
   | ({ stage: 'unaided' } & Answering)
-  | ({ stage: 'aided'; unaided: Answers; result: AiResult } & Answering)
+  | ({ stage: 'aided'; unaided: Answers | null; result: AiResult } & Answering)
   | { stage: 'submitted'; next: string | null }
 
 export type ReadingEvent =
@@ -38,10 +40,11 @@ export function stateOf(reading: Reading): ReadingState {
     answers: { ...NOTHING_YET, ...reading.draft.answers },
     problems: [],
     step: 'answering',
+    ends: reading.stage === (reading.path?.at(-1) ?? 'aided'),
     refusal: null,
   }
   if (reading.stage !== 'aided') return { stage: 'unaided', ...answering }
-  const unaided = reading.answers.unaided ?? NOTHING_YET
+  const { unaided } = reading.answers
   return { stage: 'aided', unaided, result: 'loading', ...answering }
 }
 
