@@ -11,13 +11,20 @@ Intervals are 95 % percentile intervals of a bootstrap over patients. The diamet
 of a circle as large as the readers' mean mask, so it has seen the readers' outlines.
 `combined` is a logistic regression on the model's logit and the logarithm of the diameter,
 always fitted on other patients than it scores.
+
+Patients that a model was trained or calibrated on (`patients.json` in its folder) are left
+out and counted. `--shortcuts` asks what the model lives on: its AUROC where the nodule is
+painted over with lung (background alone), and where it is a plain disc of the same
+diameter (size and background).
 """
 
 import argparse
 import hashlib
+import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,16 +33,20 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from scipy import optimize, special
 
-from inference.crops import ENOUGH_READERS, Crops, read_crops
+from inference.crops import ENOUGH_READERS, LUNG_HU, TISSUE_HU, Crops, read_crops
 from inference.errors import DataUnusable, ModelUnusable
 from inference.model import PROMPTS, Model, choose_device, embed_prompts, load_model
-from inference.preprocess import PLANE_MM, network_input
+from inference.nodules import STORED_WIDTH
+from inference.preprocess import HIGHEST_HU, LOWEST_HU, PLANE_MM, network_input
 from inference.prompts import FEATURES, Prompts
 from inference.settings import BUILT_IN_MODELS, read_settings
 from inference.validity import auroc, weighted_auroc
 
 RESAMPLES = 1000
 BATCH = 16
+PATIENTS = "patients.json"
+HIGH_RECALL = 0.95
+SIZES_MM = (8.0, 15.0)
 PARTS = 5  # of the patients, to fit `combined` on the others
 
 Floats = NDArray[np.float64]
@@ -64,6 +75,30 @@ class Semantic(BaseModel):
     n: int
 
 
+class Calibration(BaseModel):
+    """How far probabilities are what they say, against suspicion as the truth."""
+
+    brier: float
+    expected_error: float  # mean |probability - share| over ten equal groups by probability
+    slope: float  # of the truth on the logit; 1 is right, below 1 too sure
+    intercept: float
+
+
+class HighRecall(BaseModel):
+    """Where at least HIGH_RECALL of the malignant nodules are found."""
+
+    recall: float
+    false_positive_rate: float
+    precision: float
+
+
+class Group(BaseModel):
+    nodules: int
+    malignant: int
+    auroc: Estimate
+    baseline_diameter: Estimate
+
+
 class Evaluation(BaseModel):
     """What `--json` holds."""
 
@@ -73,10 +108,17 @@ class Evaluation(BaseModel):
     malignant: int
     benign: int
     left_out: int
+    left_out_as_seen: int
     auroc: Estimate
     auprc: Estimate
     baseline_diameter: Pair
     combined: Pair
+    model_minus_diameter: Estimate
+    combined_minus_diameter: Estimate
+    calibration: Calibration | None
+    at_high_recall: HighRecall | None
+    by_size: dict[str, Group]
+    shortcuts: dict[str, Estimate] = {}
     semantic: dict[str, Semantic]
     notes: list[str]
 
@@ -131,6 +173,75 @@ def pair_of(scores: Floats, positive: Bools, patient: NDArray[np.str_]) -> Pair:
     )
 
 
+def difference(
+    scores: Floats, others: Floats, positive: Bools, patient: NDArray[np.str_]
+) -> Estimate:
+    """Return how much higher the AUROC of one score is than that of another, paired."""
+    return over_patients(
+        _of_both_classes(
+            lambda both, truth: auroc(both[:, 0], truth) - auroc(both[:, 1], truth),
+            np.stack([scores, others], axis=1),
+            positive,
+        ),
+        patient,
+    )
+
+
+def calibration_of(probabilities: Floats, positive: Bools) -> Calibration | None:
+    """Compare probabilities with what came true; None where one class is missing."""
+    if positive.all() or not positive.any():
+        return None
+    logit = special.logit(probabilities.clip(1e-6, 1 - 1e-6))
+    slope, intercept = _logistic(np.stack([logit, np.ones_like(logit)], axis=1), positive, 0)
+    groups = np.array_split(np.argsort(probabilities, kind="stable"), 10)
+    errors = [abs(probabilities[g].mean() - positive[g].mean()) for g in groups if g.size]
+    weights = [g.size for g in groups if g.size]
+    return Calibration(
+        brier=float(np.mean((probabilities - positive) ** 2)),
+        expected_error=float(np.average(errors, weights=weights)),
+        slope=float(slope),
+        intercept=float(intercept),
+    )
+
+
+def at_high_recall(scores: Floats, positive: Bools) -> HighRecall | None:
+    """Return the false positives at the highest threshold that finds enough."""
+    if positive.all() or not positive.any():
+        return None
+    found = np.sort(scores[positive])[::-1]
+    threshold = found[int(np.ceil(HIGH_RECALL * len(found))) - 1]
+    called = scores >= threshold
+    return HighRecall(
+        recall=float(called[positive].mean()),
+        false_positive_rate=float(called[~positive].mean()),
+        precision=float(positive[called].mean()),
+    )
+
+
+def by_size(
+    scores: Floats, diameter_mm: Floats, positive: Bools, patient: NDArray[np.str_]
+) -> dict[str, Group]:
+    """Measure nodules of like size: what a model knows beyond the diameter."""
+    low, high = SIZES_MM
+    groups = {
+        f"below {low:g} mm": diameter_mm < low,
+        f"{low:g} to {high:g} mm": (diameter_mm >= low) & (diameter_mm < high),
+        f"from {high:g} mm": diameter_mm >= high,
+    }
+    return {
+        name: Group(
+            nodules=int(of.sum()),
+            malignant=int(positive[of].sum()),
+            auroc=over_patients(_of_both_classes(auroc, scores[of], positive[of]), patient[of]),
+            baseline_diameter=over_patients(
+                _of_both_classes(auroc, diameter_mm[of], positive[of]), patient[of]
+            ),
+        )
+        for name, of in groups.items()
+        if of.any()
+    }
+
+
 def combined_scores(
     scores: Floats, diameter_mm: Floats, positive: Bools, patient: NDArray[np.str_]
 ) -> Floats:
@@ -154,11 +265,14 @@ def combined_scores(
     return joined
 
 
-def _logistic(columns: Floats, positive: Bools) -> Floats:
+def _logistic(columns: Floats, positive: Bools, penalty: float = 1.0) -> Floats:
+    """Fit the slopes of all columns; the last is the intercept, and is not penalised."""
+
     def loss(slopes: Floats) -> tuple[float, Floats]:
         logit = columns @ slopes
-        value = np.sum(np.logaddexp(0, logit) - positive * logit) + (slopes[:-1] ** 2).sum() / 2
-        gradient = columns.T @ (special.expit(logit) - positive) + np.append(slopes[:-1], 0)
+        held = penalty * np.append(slopes[:-1], 0)
+        value = np.sum(np.logaddexp(0, logit) - positive * logit) + held @ slopes / 2
+        gradient = columns.T @ (special.expit(logit) - positive) + held
         return float(value), gradient
 
     best: Floats = optimize.minimize(
@@ -216,6 +330,7 @@ def measure(
     of, p = crops.rows(has_truth), scores[has_truth]
     positive, diameter = of.nodules.malignant, of.nodules.diameter_mm
     by_model = pair_of(p, positive, of.patient)
+    joined = combined_scores(p, diameter, positive, of.patient)
     return Evaluation(
         model=model,
         nodules=len(of),
@@ -223,10 +338,16 @@ def measure(
         malignant=int(positive.sum()),
         benign=int((~positive).sum()),
         left_out=crops.left_out,
+        left_out_as_seen=0,
         auroc=by_model.auroc,
         auprc=by_model.auprc,
         baseline_diameter=pair_of(diameter, positive, of.patient),
-        combined=pair_of(combined_scores(p, diameter, positive, of.patient), positive, of.patient),
+        combined=pair_of(joined, positive, of.patient),
+        model_minus_diameter=difference(p, diameter, positive, of.patient),
+        combined_minus_diameter=difference(joined, diameter, positive, of.patient),
+        calibration=calibration_of(p, positive),
+        at_high_recall=at_high_recall(p, positive),
+        by_size=by_size(p, diameter, positive, of.patient),
         semantic=semantic_of(
             crops.rows(enough), {name: found[enough] for name, found in named.items()}
         ),
@@ -267,7 +388,42 @@ def look_at(model: Model, prompts: Prompts, crops: Crops) -> tuple[Floats, dict[
     return scores, named
 
 
-def evaluate(folder: Path, table: Path) -> Evaluation:
+def seen_patients(folder: Path) -> set[str]:
+    """Return the patients a model was trained or calibrated on, as far as its folder tells."""
+    path = folder / PATIENTS
+    if not path.is_file():
+        return set()
+    return {name for names in json.loads(path.read_text()).values() for name in names}
+
+
+def shortcuts_of(model: Model, crops: Crops) -> dict[str, Estimate]:
+    """Return the AUROC on background alone, and on a plain disc in its place.
+
+    The nodule is taken as a circle of its diameter; what is painted over is 2 mm larger.
+    """
+    has_truth = (crops.readers >= ENOUGH_READERS) & (crops.suspicion != 3)
+    of = crops.rows(has_truth)
+    distance = np.hypot(*(np.indices(of.nodules.planes.shape[-2:]) - STORED_WIDTH // 2))
+    radius = of.nodules.diameter_mm[:, None, None] / 2
+    background = of.nodules.planes[:, 0].copy()
+    background[distance <= radius + 2] = _shade(LUNG_HU)
+    disc = background.copy()
+    disc[distance <= radius] = _shade(TISSUE_HU)
+    result = {}
+    for name, planes in (("background alone", background), ("size and background", disc)):
+        painted = replace(of, nodules=replace(of.nodules, planes=planes[:, None]))
+        scores, _ = look_at(model, Prompts({}), painted)
+        result[name] = over_patients(
+            _of_both_classes(auroc, scores, of.nodules.malignant), of.patient
+        )
+    return result
+
+
+def _shade(hu: float) -> int:
+    return round((hu - LOWEST_HU) / (HIGHEST_HU - LOWEST_HU) * 255)
+
+
+def evaluate(folder: Path, table: Path, *, shortcuts: bool = False) -> Evaluation:
     """Measure the model in `folder` on a table of crops.
 
     Raises:
@@ -278,9 +434,17 @@ def evaluate(folder: Path, table: Path) -> Evaluation:
     crops = read_crops(table)
     model = load_model(folder.name, folder.parent, choose_device(settings.device))
     prompts = Prompts.model_validate_json((folder / PROMPTS).read_text())
+    fresh = ~np.isin(crops.patient, sorted(seen_patients(folder)))
+    if not fresh.any():
+        raise DataUnusable(f"The model {model.name} was trained on every patient of {table}.")
+    left_out_as_seen, crops = int((~fresh).sum()), crops.rows(fresh)
     scores, named = look_at(model, prompts, crops)
     about = {"name": model.name, "version": model.card.version, "hash": model.hash}
-    return measure(crops, scores, named, about)
+    found = measure(crops, scores, named, about)
+    found.left_out_as_seen = left_out_as_seen
+    if shortcuts:
+        found.shortcuts = shortcuts_of(model, crops)
+    return found
 
 
 def printed(evaluation: Evaluation) -> str:
@@ -288,7 +452,8 @@ def printed(evaluation: Evaluation) -> str:
     of = evaluation
     lines = [
         f"{of.nodules} nodules of {of.patients} patients: {of.malignant} suspicious, {of.benign} "
-        f"not; {of.left_out} rows without scores or size left out",
+        f"not; left out: {of.left_out} rows without scores or size, {of.left_out_as_seen} nodules "
+        "of patients the model has seen",
         f"{'':20}{'AUROC':>25}{'AUPRC':>25}",
     ]
     pairs = {
@@ -298,6 +463,13 @@ def printed(evaluation: Evaluation) -> str:
     }
     for name, pair in pairs.items():
         lines.append(f"{name:20}{_in_words(pair.auroc):>25}{_in_words(pair.auprc):>25}")
+    for name, group in of.by_size.items():
+        lines.append(
+            f"{name:20}{_in_words(group.auroc):>25}   n {group.nodules}, "
+            f"diameter {_in_words(group.baseline_diameter)}"
+        )
+    for name, shortcut in of.shortcuts.items():
+        lines.append(f"{name:20}{_in_words(shortcut):>25}")
     for name, one in of.semantic.items():
         estimate = Estimate(estimate=one.auroc, lower=one.lower, upper=one.upper)
         lines.append(f"{name:20}{_in_words(estimate):>25}   n {one.n}")
@@ -315,11 +487,12 @@ def main() -> int:
     parser.add_argument("model", help="a model's folder, or demo")
     parser.add_argument("--data", type=Path, required=True, help="the table of nodules")
     parser.add_argument("--json", type=Path, help="where to write what was found")
+    parser.add_argument("--shortcuts", action="store_true", help="also without the nodule")
     arguments = parser.parse_args()
     given = arguments.model
     folder = BUILT_IN_MODELS / "demonstration" if given == "demo" else Path(given).resolve()
     try:
-        evaluation = evaluate(folder, arguments.data)
+        evaluation = evaluate(folder, arguments.data, shortcuts=arguments.shortcuts)
         if arguments.json:
             arguments.json.write_text(evaluation.model_dump_json(indent=2) + "\n")
     except (DataUnusable, ModelUnusable, OSError) as error:

@@ -42,7 +42,7 @@ from inference.backbone import (
 from inference.calibration import fit_beta
 from inference.crops import ENOUGH_READERS, Crops, read_crops
 from inference.errors import DataUnusable
-from inference.evaluate import measure
+from inference.evaluate import PATIENTS, measure
 from inference.generated import LEARNED, generated_nodules
 from inference.impressions import every_wording, impression
 from inference.lora import LoraSettings
@@ -585,7 +585,13 @@ def train(file: Path, settings: Settings, table: Path | None = None) -> None:
     for of in sets:
         parts = {name: Data(part, adapted, training.augmentation) for name, part in of.items()}
         sources.append(Parts(parts["train"], parts["validation"], parts["test"]))
+    (folder / PATIENTS).unlink(missing_ok=True)
     if of_crops:
+        seen = {
+            name: sorted({str(patient) for patient in of_crops[name].patient})
+            for name in ("train", "validation")
+        }
+        (folder / PATIENTS).write_text(json.dumps(seen) + "\n")
         sources[1] = sources[1]._replace(crops=of_crops["test"])
     train_network(
         training, [of.train for of in sources], [of.validation for of in sources], network

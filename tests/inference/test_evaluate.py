@@ -5,7 +5,17 @@ import numpy as np
 import pytest
 
 from inference.crops import read_crops
-from inference.evaluate import average_precision, combined_scores, main, measure, over_patients
+from inference.errors import DataUnusable
+from inference.evaluate import (
+    at_high_recall,
+    average_precision,
+    calibration_of,
+    combined_scores,
+    evaluate,
+    main,
+    measure,
+    over_patients,
+)
 from inference.validity import auroc
 from tests.inference.crops import a_row, write_crops
 from tests.inference.examples import write_tiny_model
@@ -95,6 +105,46 @@ def test_scores_that_are_the_truth_are_measured_as_perfect(tmp_path: Path) -> No
     assert found.auroc.estimate == 1
     assert found.auprc.estimate == pytest.approx(1)
     assert found.semantic["consistency"].auroc == pytest.approx(1)
+
+
+def test_patients_the_model_has_seen_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    write_tiny_model(tmp_path / "tiny")
+    table = write_crops(tmp_path, [a_row(number, mm) for number, mm in enumerate(DIAMETERS)])
+    seen = {"train": ["P1", "P2"], "validation": ["P3"]}
+    (tmp_path / "tiny" / "patients.json").write_text(json.dumps(seen))
+    found = evaluate(tmp_path / "tiny", table, shortcuts=True)
+    assert (found.patients, found.left_out_as_seen) == (9, 6)
+    assert set(found.shortcuts) == {"background alone", "size and background"}
+    everybody = {"train": [f"P{number}" for number in range(12)]}
+    (tmp_path / "tiny" / "patients.json").write_text(json.dumps(everybody))
+    with pytest.raises(DataUnusable, match="trained on every patient"):
+        evaluate(tmp_path / "tiny", table)
+
+
+def test_probabilities_that_come_true_are_calibrated_and_sure_ones_are_not() -> None:
+    rng = np.random.default_rng(2)
+    chance = rng.uniform(0.05, 0.95, 20_000)
+    truth = rng.random(20_000) < chance
+    right = calibration_of(chance, truth)
+    assert right is not None
+    assert right.expected_error < 0.02
+    assert right.slope == pytest.approx(1, abs=0.05)
+    assert right.intercept == pytest.approx(0, abs=0.05)
+    logit = np.log(chance / (1 - chance))
+    too_sure = calibration_of(1 / (1 + np.exp(-2 * logit)), truth)
+    assert too_sure is not None
+    assert too_sure.slope == pytest.approx(0.5, abs=0.03)
+    assert too_sure.brier > right.brier
+
+
+def test_false_positives_at_high_recall_of_an_example_worked_by_hand() -> None:
+    scores = np.array([0.9, 0.8, 0.5, 0.6, 0.1])
+    found = at_high_recall(scores, np.array([True, True, True, False, False]))
+    assert found is not None
+    assert (found.recall, found.false_positive_rate, found.precision) == (1, 0.5, 0.75)
 
 
 def test_what_hinders_an_evaluation_is_one_sentence(
