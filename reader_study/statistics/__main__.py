@@ -34,10 +34,12 @@ def roc(options: argparse.Namespace) -> dict[str, Any]:
     """Draw ROC curves."""
     partial = None
     if options.partial:
-        focus, low, high = options.partial
-        if focus not in ("sensitivity", "specificity"):
+        try:
+            partial = (options.partial[0], *map(float, options.partial[1:]))
+        except ValueError:
+            partial = ("", 0.0, 0.0)
+        if partial[0] not in ("sensitivity", "specificity"):
             raise ValueError("--partial takes sensitivity or specificity, and two numbers")
-        partial = (focus, float(low), float(high))
     return commands.of_roc(
         options.data,
         score=options.score,
@@ -75,6 +77,8 @@ def time(options: argparse.Namespace) -> dict[str, Any]:
 def power(options: argparse.Namespace) -> dict[str, Any]:
     """Estimate power and sample size."""
     if options.plan:
+        if len(options.r) != 3:
+            raise ValueError("--r are three correlations: r1,r2,r3")
         given = (options.accuracy, options.range_between, options.range_within)
         if None in given or len(options.readers) != 1:
             raise ValueError(

@@ -16,6 +16,7 @@ from reader_study.statistics.intervals import LEVEL, NAN
 
 WEIGHTS = ("unweighted", "linear", "quadratic", "ordinal")
 METRICS = ("nominal", "ordinal", "interval", "ratio")
+VARIANCE_ZERO = 1e-18  # below this the variance of a coefficient is rounding
 NO_DISAGREEMENT_POSSIBLE = "all ratings fall in one category: chance agrees as well"
 
 
@@ -219,14 +220,15 @@ def conger(t: Table, level: float = LEVEL) -> Coefficient:
     ----------
     Conger AJ. Psychol Bull 1980;88:322-328; variance as in Gwet 2014, chapter 5.
     """
-    r, n, _ = t.indicators.shape
     rated = t.indicators.sum(axis=2)  # (rater, subject)
-    of_rater = t.indicators.sum(axis=1) / rated.sum(axis=1)[:, None]
+    indicators, rated = t.indicators[rated.any(axis=1)], rated[rated.any(axis=1)]
+    r, n, _ = indicators.shape
+    of_rater = indicators.sum(axis=1) / rated.sum(axis=1)[:, None]
     weighted = of_rater @ t.weights
     pairs = of_rater @ weighted.T
     chance = float((pairs.sum() - np.trace(pairs)) / (r * (r - 1)))
     # What a subject adds to the shares of a rater; a rater who skipped it adds the mean.
-    own = t.indicators * (n / rated.sum(axis=1))[:, None, None]
+    own = indicators * (n / rated.sum(axis=1))[:, None, None]
     own = own - (of_rater[:, None, :] * (rated * n / rated.sum(axis=1)[:, None] - 1)[:, :, None])
     others = weighted.sum(axis=0) - weighted
     part = np.einsum("gik,gk->i", own, others) / (r * (r - 1))
@@ -339,14 +341,15 @@ def cohen(ratings: ArrayLike, kind: str, level: float = LEVEL) -> Kappa:
     variance = (variance - (estimate - chance * (1 - estimate)) ** 2) / (n * (1 - chance) ** 2)
     null = float((np.outer(row, column) * (w - margins) ** 2).sum()) - chance**2
     null = null / (n * (1 - chance) ** 2)
-    if not variance > 1e-18:
-        z = estimate / float(np.sqrt(null))
-        p_value = float(2 * stats.norm.sf(abs(z)))
-        return Kappa(estimate, 0.0, NAN, NAN, z, p_value, "no variation between subjects")
-    se, z = float(np.sqrt(variance)), estimate / float(np.sqrt(null))
-    half = float(stats.norm.ppf((1 + level) / 2)) * se
+    z = estimate / float(np.sqrt(null)) if null > VARIANCE_ZERO else NAN
     p_value = float(2 * stats.norm.sf(abs(z)))
-    return Kappa(estimate, se, estimate - half, min(1.0, estimate + half), z, p_value)
+    if not variance > VARIANCE_ZERO:
+        reason = "no variation between subjects"
+        return Kappa(estimate, 0.0, NAN, NAN, z, p_value, reason)
+    se = float(np.sqrt(variance))
+    half = float(stats.norm.ppf((1 + level) / 2)) * se
+    reason = "the variance without agreement is 0"
+    return Kappa(estimate, se, estimate - half, min(1.0, estimate + half), z, p_value, reason)
 
 
 def light(ratings: ArrayLike) -> float:

@@ -83,6 +83,8 @@ def calibration_errors(p: ArrayLike, malignant: ArrayLike, n_bins: int = 10) -> 
     Guo C, Pleiss G, Sun Y, Weinberger KQ. On calibration of modern neural networks. ICML 2017.
     """
     x, y = probabilities(p, malignant)
+    if n_bins < 1:
+        raise ValueError("calibration needs one bin or more")
     which = np.clip(np.ceil(x * n_bins - 1e-12).astype(np.intp) - 1, 0, n_bins - 1)
     n = np.bincount(which, minlength=n_bins)
     means, shares = (

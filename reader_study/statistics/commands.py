@@ -91,10 +91,10 @@ def of_roc(
                 continue
             of_readers[who] = one(rows)
             curves.append(roc.roc_curve(x[rows], truth[rows]))
+        result["modalities"][name] = {"readers": of_readers}
         if curves:
             fpr, tpr = roc.mean_curve(curves)
-            mean = {"fpr": fpr, "tpr": tpr}
-            result["modalities"][name] = {"readers": of_readers, "mean_curve": mean}
+            result["modalities"][name]["mean_curve"] = {"fpr": fpr, "tpr": tpr}
     return result
 
 

@@ -45,9 +45,9 @@ class Fit(NamedTuple):
 class MixedModel:
     """The restricted likelihood of crossed random intercepts.
 
-    Cases are many and each has few readings, so they are eliminated first, one by one; what
-    is left has the size of readers and fixed effects only. The cost of a step grows in
-    proportion to the number of readings that are not repeats: n_cases (n_readers + p)**2.
+    Cases are many and each has few readings, so they are eliminated first; what is left has
+    the size of readers and fixed effects only, and a step costs the same for any number of
+    cases.
     """
 
     def __init__(self, data: Data) -> None:
@@ -75,8 +75,13 @@ class MixedModel:
                 cross[:width, width + column] += sums
                 cross[width + column, :width] += sums
         cross[width:, width:] = dense.T @ dense
-        self.by_case, self.cross, self.width = columns, cross, width
-        self.of_case = np.bincount(data.case, minlength=n_cases).astype(np.float64)
+        self.cross, self.width = cross, width
+        # Cases with as many readings have the same weight, whatever the variances.
+        readings = np.bincount(data.case, minlength=n_cases)
+        self.readings, self.n_cases = np.unique(readings, return_counts=True)
+        self.of_cases = np.stack(
+            [columns[readings == n].T @ columns[readings == n] for n in self.readings]
+        )
 
     def fits_exactly(self) -> bool:
         """Whether effects of cases, readers and modalities leave no residual."""
@@ -97,8 +102,8 @@ class MixedModel:
         """
         case, groups = float(ratios[0]), ratios[1:]
         scale = np.concatenate([np.repeat(np.sqrt(groups), self.sizes), np.ones(self.p + 1)])
-        pivot = 1 + case * self.of_case
-        reduced = self.cross - (self.by_case * (case / pivot)[:, None]).T @ self.by_case
+        pivot = 1 + case * self.readings
+        reduced = self.cross - np.tensordot(case / pivot, self.of_cases, axes=1)
         reduced = reduced * np.outer(scale, scale)
         w = self.width
         random = reduced[:w, :w] + np.eye(w)
@@ -107,7 +112,7 @@ class MixedModel:
         rest = reduced[w:, w:] - half.T @ half
         xx, xy, yy = rest[: self.p, : self.p], rest[: self.p, self.p], rest[self.p, self.p]
         beta = np.linalg.solve(xx, xy)
-        determinant = float(np.log(pivot).sum() + 2 * np.log(np.diag(lower)).sum())
+        determinant = float((self.n_cases * np.log(pivot)).sum() + 2 * np.log(np.diag(lower)).sum())
         return determinant, beta, float(yy - xy @ beta), xx
 
     def profiled(self, ratios: Floats) -> float:

@@ -105,3 +105,15 @@ def test_ratings_that_nobody_shares_are_refused():
         agreement.table([[1, NA], [NA, 2]], "unweighted")
     with pytest.raises(ValueError, match="categories"):
         agreement.table([[1, 3]], "unweighted", categories=[1, 2])
+
+
+def test_a_rater_who_always_gives_the_same_answer_does_not_stop_the_others():
+    ratings = [[1, 2, 1], [2, 2, 2], [1, 2, 2], [2, 2, 1]]
+    found = agreement.cohen(np.array(ratings)[:, :2], "unweighted")
+
+    assert found.estimate == 0
+    with_nobody = np.column_stack([ratings, np.full(4, NA)])
+    for coefficient in agreement.COEFFICIENTS.values():
+        one = coefficient(agreement.table(ratings, "unweighted"))
+        other = coefficient(agreement.table(with_nobody, "unweighted"))
+        assert_allclose(other[:6], one[:6])
