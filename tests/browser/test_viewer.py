@@ -202,3 +202,61 @@ def test_the_slice_of_the_nodule_is_asked_for_first_and_shown_before_the_series_
     wait_until_loaded(page, series.slices)
     expect(bar).to_be_hidden()
     assert len(set(asked)) == len(asked) == series.slices
+
+
+def test_a_distance_lies_where_it_was_drawn_in_the_patient_and_comes_back_exactly(
+    in_the_room: tuple[Page, Nodule], tmp_path: Path, pictures: Path
+):
+    page, _ = in_the_room
+    half_a_voxel = read_voxels(tmp_path / "ct").spacing / 2
+    here = pane(page)
+    x, y, width, height = (here["rect"][edge] for edge in ("x", "y", "width", "height"))
+    middle = np.array([x + width / 2, y + height / 2])
+    centre, mm = np.array(here["position_mm"]), here["mm_per_pixel"]
+
+    def at(dx: float, dy: float) -> NDArray[np.float64]:
+        """The point of the patient so many pixels right of and below the middle of the pane."""
+        return centre + np.array([dx * mm, dy * mm, 0])
+
+    def drag(start: tuple[float, float], end: tuple[float, float]) -> None:
+        page.mouse.move(*(middle + start))
+        page.mouse.down()
+        page.mouse.move(*(middle + end), steps=4)
+        page.mouse.up()
+
+    def ends() -> NDArray[np.float64]:
+        return np.array(viewer(page)["measurements"][0]["ends_mm"])
+
+    page.keyboard.press("d")
+    drag((-60, -20), (80, 40))
+    assert np.all(np.abs(ends() - [at(-60, -20), at(80, 40)]) <= half_a_voxel)
+    (drawn,) = pane(page)["lengths"]
+    assert drawn["mm"] == pytest.approx(np.hypot(140, 60) * mm, abs=2 * mm)
+    label = page.locator(".pane.axial .ruler-layer text")
+    expect(label).to_have_text(f"{drawn['mm']:.1f} mm")
+    page.screenshot(path=pictures / "distance.png")
+
+    # An end is dragged elsewhere, also when the left button sets the window again.
+    page.keyboard.press("d")
+    drag((80, 40), (60, -20))
+    assert np.all(np.abs(ends() - [at(-60, -20), at(60, -20)]) <= half_a_voxel)
+
+    # It is seen on its own slice and in its own plane only.
+    assert pane(page, "coronal")["lengths"] == pane(page, "sagittal")["lengths"] == []
+    page.keyboard.press("ArrowDown")
+    wait_until(lambda: pane(page)["lengths"] == [], "the next slice has none", 10)
+    page.keyboard.press("ArrowUp")
+    wait_until(lambda: len(pane(page)["lengths"]) == 1, "its slice has it", 10)
+
+    page.keyboard.press("Delete")
+    expect(label).to_have_count(0)
+    page.keyboard.press("u")
+    expect(label).to_have_count(1)
+    page.keyboard.press("u")
+    assert np.all(np.abs(ends() - [at(-60, -20), at(80, 40)]) <= half_a_voxel)
+
+    before = viewer(page)["measurements"]
+    page.reload()
+    wait_until_loaded(page, here["total"])
+    assert viewer(page)["measurements"] == before
+    expect(label).to_have_text(f"{drawn['mm']:.1f} mm")

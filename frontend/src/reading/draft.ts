@@ -187,10 +187,9 @@ export class DraftSaver {
   }
 }
 
-/** A local copy in the browser's storage; without storage, there is none. */
-export function browserCopy(readingId: number): LocalCopy {
-  const key = `reread.draft.${readingId}`
-  const attempt = <T>(what: () => T): T | null => {
+/** Keep something under `key` in the browser's storage; without storage, it is not kept. */
+export function stored<T>(key: string) {
+  const attempt = <R>(what: () => R): R | null => {
     try {
       return what()
     } catch {
@@ -198,8 +197,13 @@ export function browserCopy(readingId: number): LocalCopy {
     }
   }
   return {
-    read: () => attempt(() => JSON.parse(localStorage.getItem(key) ?? 'null')),
-    write: copy => attempt(() => localStorage.setItem(key, JSON.stringify(copy))),
+    read: (): T | null => attempt(() => JSON.parse(localStorage.getItem(key) ?? 'null')),
+    write: (value: T) => attempt(() => localStorage.setItem(key, JSON.stringify(value))),
     clear: () => attempt(() => localStorage.removeItem(key)),
   }
+}
+
+/** A local copy in the browser's storage. */
+export function browserCopy(readingId: number): LocalCopy {
+  return stored(`reread.draft.${readingId}`)
 }

@@ -1,9 +1,11 @@
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Reading } from '../api/types'
 import { USUAL_SPEED } from '../viewer/cine'
 import { LEGEND } from '../viewer/keys'
+import type { Length } from '../viewer/measuring'
 import type { Slab } from '../viewer/slab'
 import type { Layout, Plane, Viewer, ViewerEvent, Window } from '../viewer/viewer'
+import { stored } from './draft'
 import type { EventQueue } from './events'
 
 interface Images {
@@ -37,6 +39,12 @@ export function useImages({
   const [window, setWindow] = useState<Window>({ centre: -600, width: 1500 })
   const [inverted, setInverted] = useState(false)
   const [crosshair, setCrosshair] = useState(false)
+  const [ruler, setRuler] = useState(false)
+  // Beside the draft's copy: the server does not know of measurements yet.
+  const lengths = useMemo(
+    () => stored<readonly Length[]>(`reread.measurements.${reading.id}`),
+    [reading.id],
+  )
   const [active, setActive] = useState<Plane>('axial')
   const [slabs, setSlabs] = useState<Partial<Record<Plane, Slab | null>>>({})
   const [cine, setCine] = useState({ playing: false, slices_per_s: USUAL_SPEED })
@@ -93,6 +101,11 @@ export function useImages({
           setCine({ playing: event.playing, slices_per_s: event.slices_per_s })
           if (visible.current) events.add(kind, data)
           return
+        case 'ruler':
+          return setRuler(event.on)
+        case 'measurements':
+          lengths.write(event.lengths)
+          return events.add(kind, data)
         case 'saliency':
           return onOverlayDrawn(event.planes.length > 0)
         case 'context_lost':
@@ -100,7 +113,7 @@ export function useImages({
           return events.add(kind, data)
       }
     },
-    [events, onOverlayDrawn, onComplete],
+    [events, onOverlayDrawn, onComplete, lengths],
   )
 
   // a viewer lives as long as its page
@@ -112,6 +125,7 @@ export function useImages({
       viewer.listen(onEvent)
       onViewer(viewer)
       setViewer(viewer)
+      viewer.restoreMeasurements(lengths.read() ?? [])
       viewer.mark(reading.nodules, reading.nodules[0]?.id ?? null)
       await viewer.show(series, reading.nodules[0]?.centre_mm ?? null)
       viewer.focus()
@@ -124,7 +138,7 @@ export function useImages({
   }, [])
 
   const slab = slabs[active] ?? null
-  return { viewer, host, images, layout, window, inverted, crosshair, slab, cine }
+  return { viewer, host, images, layout, window, inverted, crosshair, ruler, slab, cine, lengths }
 }
 
 /** How the loading goes, and what is wrong with the images. */

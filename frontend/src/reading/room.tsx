@@ -122,6 +122,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
       const { stage, answers } = state
       const now = await (stage === 'unaided' ? api.lock(answers) : api.submit(answers))
       copy.clear()
+      if (now.stage === 'submitted') shown.lengths.clear()
       const accepted = stateOf(now)
       replaceAnswers(accepted)
       dispatch({ type: 'accepted', state: accepted })
@@ -229,6 +230,12 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
         return viewer?.arrange(shown.layout === 'mpr' ? 'axial' : 'mpr')
       case 'crosshair':
         return viewer?.useCrosshair(!shown.crosshair)
+      case 'ruler':
+        return viewer?.useRuler(!shown.ruler)
+      case 'delete':
+        return viewer?.deleteMeasurement()
+      case 'undo':
+        return viewer?.undoMeasurement()
       case 'slab':
         return command.where === 'all'
           ? viewer?.setSlab(shown.slab, 'all')
@@ -301,6 +308,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
           window={shown.window}
           inverted={shown.inverted}
           crosshair={shown.crosshair}
+          ruler={shown.ruler}
           markers={markers}
           slab={shown.slab}
           thickness_mm={shown.slab?.thickness_mm ?? thickness_mm}
@@ -312,6 +320,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
           onWindow={window => viewer?.setWindow(window)}
           onInvert={() => obey({ do: 'invert' })}
           onCrosshair={() => obey({ do: 'crosshair' })}
+          onRuler={() => obey({ do: 'ruler' })}
           onMarkers={() => obey({ do: 'markers' })}
           onProjection={chooseProjection}
           onThickness={step => obey({ do: 'thickness', step })}

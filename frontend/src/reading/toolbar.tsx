@@ -8,6 +8,7 @@ interface ToolbarProps {
   window: Window
   inverted: boolean
   crosshair: boolean
+  ruler: boolean
   markers: boolean
   /** Of the active plane. */
   slab: Slab | null
@@ -20,6 +21,7 @@ interface ToolbarProps {
   onWindow(window: Window): void
   onInvert(): void
   onCrosshair(): void
+  onRuler(): void
   onMarkers(): void
   onProjection(projection: Projection): void
   onThickness(step: 1 | -1): void
@@ -79,6 +81,13 @@ export function Toolbar(props: ToolbarProps) {
           on={props.crosshair}
           {...{ disabled }}
           onClick={props.onCrosshair}
+        />
+        <Tool
+          name="Distance"
+          shortcut="D"
+          on={props.ruler}
+          {...{ disabled }}
+          onClick={props.onRuler}
         />
         <Tool
           name="Markers"

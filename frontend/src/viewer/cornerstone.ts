@@ -20,6 +20,8 @@ import { type Drag, readGestures } from './gestures'
 import { Labels } from './labels'
 import { loadNearestFirst } from './loading'
 import { MarkerLayer, type ReferenceLine } from './markers'
+import { type Handle, handleAt, isShown, type Length, Measurements } from './measuring'
+import { RulerLayer } from './rulers'
 import { SaliencyLayer } from './saliency'
 import { imagesOfSlab, type Projection, type Slab } from './slab'
 import {
@@ -104,6 +106,7 @@ interface Pane {
   element: HTMLDivElement
   canvas: HTMLDivElement
   markers: MarkerLayer
+  rulers: RulerLayer
   cover: HTMLDivElement
   saliency: SaliencyLayer
   labels: Labels
@@ -129,6 +132,9 @@ class CornerstoneViewer implements Viewer {
   #selected: number | null = null
   #markersShown = true
   #crosshair = false
+  #ruler = false
+  readonly #measurements = new Measurements()
+  #dragged: Handle | null = null
   #saliency: Saliency | null = null
   #saliencyOpacity = 0.45
   #redraws = 0
@@ -300,9 +306,32 @@ class CornerstoneViewer implements Viewer {
   }
 
   useCrosshair(on: boolean): void {
+    if (on && this.#ruler) this.useRuler(false)
     this.#crosshair = on
-    this.container.dataset.tool = on ? 'crosshair' : 'window'
+    this.#showTool()
     this.#tell({ kind: 'crosshair', on })
+  }
+
+  useRuler(on: boolean): void {
+    if (on && this.#crosshair) this.useCrosshair(false)
+    this.#ruler = on
+    this.#showTool()
+    this.#tell({ kind: 'ruler', on })
+  }
+
+  restoreMeasurements(lengths: readonly Length[]): void {
+    this.#measurements.restore(lengths)
+    this.#drawAllLayers()
+  }
+
+  deleteMeasurement(): void {
+    this.#measurements.removeSelected()
+    this.#measured()
+  }
+
+  undoMeasurement(): void {
+    this.#measurements.undo()
+    this.#measured()
   }
 
   focus(): void {
@@ -316,7 +345,7 @@ class CornerstoneViewer implements Viewer {
 
   state(): ViewerState {
     const pane = (plane: Plane): PaneState => {
-      const { element, markers, saliency } = this.#panes[plane]
+      const { element, markers, rulers, saliency } = this.#panes[plane]
       const { x, y, width, height } = element.getBoundingClientRect()
       const view = this.#view(plane)
       return {
@@ -324,6 +353,7 @@ class CornerstoneViewer implements Viewer {
         mm_per_pixel: view.mm_per_pixel,
         letters: edgeLetters(view),
         markers: [...markers.drawn],
+        lengths: [...rulers.drawn],
         saliency: saliency.drawn,
         rect: { x, y, width, height },
       }
@@ -338,6 +368,8 @@ class CornerstoneViewer implements Viewer {
       inverted: this.#inverted,
       markers_shown: this.#markersShown,
       crosshair: this.#crosshair,
+      ruler: this.#ruler,
+      measurements: this.#measurements.all,
       cine: { playing: this.#cine.playing, slices_per_s: this.#cine.speed },
       saliency_opacity: this.#saliencyOpacity,
       software_rendering: getRenderingCapabilities().softwareRasterizer,
@@ -596,6 +628,7 @@ class CornerstoneViewer implements Viewer {
       element: document.createElement('div'),
       canvas: document.createElement('div'),
       markers: new MarkerLayer(),
+      rulers: new RulerLayer(),
       cover: document.createElement('div'),
       saliency: new SaliencyLayer(),
       labels: new Labels(plane),
@@ -613,11 +646,22 @@ class CornerstoneViewer implements Viewer {
       pane.cover,
       pane.saliency.element,
       pane.markers.element,
+      pane.rulers.element,
       pane.labels.element,
     )
     pane.element.addEventListener('focus', () => this.#activate(plane))
     readGestures(pane.element, {
-      leftButton: () => (this.#crosshair ? 'crosshair' : 'window'),
+      leftButton: at => {
+        if (this.#ruler || this.#handleAt(plane, at)) return 'measure'
+        return this.#crosshair ? 'crosshair' : 'window'
+      },
+      begin: (kind, at) => {
+        if (kind === 'measure') this.#beginMeasuring(plane, at)
+        if (kind === 'crosshair') this.#drag(plane, kind, at, at)
+      },
+      end: kind => {
+        if (kind === 'measure') this.#endMeasuring(plane)
+      },
       activate: () => {
         this.#activate(plane)
         this.focus()
@@ -652,6 +696,10 @@ class CornerstoneViewer implements Viewer {
         const step = Math.max(0.5, width / 400) // fine in a narrow window, fast in a wide one
         return this.setWindow({ centre: centre + dy * step, width: width + dx * step })
       }
+      case 'measure':
+        if (!this.#dragged) return
+        this.#measurements.move(this.#dragged, this.#pointAt(plane, to))
+        return this.#drawLayers(plane)
       case 'zoom':
         return this.#zoom(plane, Math.exp(-dy / 150))
       case 'pan':
@@ -662,6 +710,54 @@ class CornerstoneViewer implements Viewer {
       case 'crosshair':
         for (const other of PLANES) if (other !== plane) this.#put(other, world(to))
     }
+  }
+
+  // Measuring
+
+  /** The point of the slice on screen under a pixel. */
+  #pointAt(plane: Plane, at: readonly [number, number]): PatientPoint {
+    const point = this.#viewport(plane).canvasToWorld([at[0], at[1]]) as PatientPoint
+    const view = this.#view(plane)
+    return add(point, view.normal, -depth_mm(point, view))
+  }
+
+  #lengthsIn(plane: Plane): Length[] {
+    const view = this.#view(plane)
+    return this.#measurements.all.filter(length => isShown(length, plane, view))
+  }
+
+  #handleAt(plane: Plane, at: readonly [number, number]): Handle | null {
+    return this.#volume ? handleAt(this.#lengthsIn(plane), this.#view(plane), at) : null
+  }
+
+  #beginMeasuring(plane: Plane, at: readonly [number, number]): void {
+    if (!this.#volume) return
+    this.playCine(false)
+    this.#dragged = this.#handleAt(plane, at)
+    if (this.#dragged) {
+      this.#measurements.grab(this.#dragged)
+      return
+    }
+    const point = this.#pointAt(plane, at)
+    const id = `${plane}-${Date.now().toString(36)}`
+    this.#measurements.add({ id, plane, ends_mm: [point, point] })
+    this.#dragged = { id, end: 1 }
+  }
+
+  #endMeasuring(plane: Plane): void {
+    if (!this.#dragged) return
+    this.#measurements.drop(this.#dragged, 3 * this.#view(plane).mm_per_pixel)
+    this.#dragged = null
+    this.#measured()
+  }
+
+  #measured(): void {
+    this.#drawAllLayers()
+    this.#tell({ kind: 'measurements', lengths: this.#measurements.all })
+  }
+
+  #showTool(): void {
+    this.container.dataset.tool = this.#ruler || this.#crosshair ? 'crosshair' : 'window'
   }
 
   #drawAllLayers(): void {
@@ -675,6 +771,7 @@ class CornerstoneViewer implements Viewer {
     const place = this.#place(plane)
     const lines = this.#layout === 'mpr' ? this.#linesOfOtherPlanes(plane, view) : []
     pane.markers.draw(view, this.#markersShown ? this.#nodules : [], this.#selected, lines)
+    pane.rulers.draw(view, this.#lengthsIn(plane), this.#measurements.selected)
     this.#coverMissing(plane, view)
     const before = pane.saliency.drawn
     const hidden = !place.loaded || (this.#layout === 'axial' && plane !== 'axial')

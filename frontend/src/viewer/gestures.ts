@@ -1,10 +1,14 @@
 import type { CanvasPoint } from './geometry'
 
-export type Drag = 'window' | 'pan' | 'zoom' | 'crosshair'
+export type Drag = 'window' | 'pan' | 'zoom' | 'crosshair' | 'measure'
+export type LeftButton = 'window' | 'crosshair' | 'measure'
 
 export interface GestureTarget {
-  /** What pressing the left button means now. */
-  leftButton(): 'window' | 'crosshair'
+  /** What pressing the left button at a point of the pane means now. */
+  leftButton(at: CanvasPoint): LeftButton
+  /** A drag begins or ends. */
+  begin(kind: Drag, at: CanvasPoint): void
+  end(kind: Drag): void
   activate(): void
   /** A drag moved from one point of the pane to another, in CSS pixels. */
   drag(kind: Drag, from: CanvasPoint, to: CanvasPoint): void
@@ -27,13 +31,13 @@ export function readGestures(element: HTMLElement, target: GestureTarget): void 
   }
 
   element.addEventListener('pointerdown', event => {
-    kind = dragKind(event, target.leftButton())
     last = at(event)
+    kind = dragKind(event, target.leftButton(last))
     target.activate()
     if (kind === null) return
     event.preventDefault() // no text selection, no autoscroll
     element.setPointerCapture(event.pointerId)
-    if (kind === 'crosshair') target.drag(kind, last, last)
+    target.begin(kind, last)
   })
   element.addEventListener('pointermove', event => {
     if (kind === null) return
@@ -42,6 +46,7 @@ export function readGestures(element: HTMLElement, target: GestureTarget): void 
     last = here
   })
   const stop = () => {
+    if (kind !== null) target.end(kind)
     kind = null
   }
   element.addEventListener('pointerup', stop)
@@ -63,7 +68,7 @@ export function readGestures(element: HTMLElement, target: GestureTarget): void 
 
 export function dragKind(
   event: Pick<MouseEvent, 'button' | 'shiftKey' | 'ctrlKey'>,
-  leftButton: 'window' | 'crosshair',
+  leftButton: LeftButton,
 ): Drag | null {
   if (event.button === 1) return 'pan'
   if (event.button === 2) return 'zoom'

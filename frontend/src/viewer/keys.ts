@@ -17,6 +17,9 @@ export type Command =
         | 'crosshair'
         | 'markers'
         | 'cine'
+        | 'ruler'
+        | 'delete'
+        | 'undo'
         | 'overlay'
         | 'legend'
         | 'form'
@@ -61,6 +64,9 @@ const BINDINGS: readonly Binding[] = [
   { keys: ['p', 'P'], command: { do: 'cine' }, inForm: true },
   { keys: ['<'], command: { do: 'speed', step: -1 }, inForm: true },
   { keys: ['>'], command: { do: 'speed', step: 1 }, inForm: true },
+  { keys: ['d', 'D'], command: { do: 'ruler' }, inForm: true },
+  { keys: ['u', 'U'], command: { do: 'undo' }, inForm: true },
+  { keys: ['Delete', 'Backspace'], command: { do: 'delete' } },
   { keys: ['o', 'O'], command: { do: 'overlay' }, inForm: true },
   { keys: ['['], command: { do: 'opacity', step: -0.1 }, inForm: true },
   { keys: [']'], command: { do: 'opacity', step: 0.1 }, inForm: true },
@@ -108,6 +114,9 @@ export const LEGEND: readonly (readonly [string, readonly (readonly [string, str
       ['P', 'cine: play, stop'],
       ['<, >', 'cine slower, faster'],
       ['C', 'crosshair on the left button'],
+      ['D', 'measure a distance with the left button'],
+      ['Delete', 'take the last touched distance away'],
+      ['U', 'undo what was measured'],
       ['M', 'nodule markers'],
       ['O', 'AI overlay (once it is shown)'],
       ['[, ]', 'AI overlay fainter, stronger'],

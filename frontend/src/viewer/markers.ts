@@ -69,7 +69,11 @@ function drawLine({ plane, ends: [[x1, y1], [x2, y2]] }: ReferenceLine): SVGElem
   return svg('line', { class: `reference ${plane}`, x1, y1, x2, y2 })
 }
 
-function svg(name: string, attributes: Record<string, string | number>, text = ''): SVGElement {
+export function svg(
+  name: string,
+  attributes: Record<string, string | number>,
+  text = '',
+): SVGElement {
   const element = document.createElementNS(SVG, name)
   for (const [key, value] of Object.entries(attributes)) {
     element.setAttribute(key, typeof value === 'number' ? value.toFixed(2) : value)

@@ -1,4 +1,5 @@
 import type { Nodule, PatientPoint, Saliency, Series } from '../api/types'
+import type { Length } from './measuring'
 import type { Slab } from './slab'
 
 export type Plane = 'axial' | 'sagittal' | 'coronal'
@@ -35,6 +36,8 @@ export type ViewerEvent =
   | { kind: 'slab'; plane: Plane; slab: Slab | null }
   | { kind: 'active'; plane: Plane }
   | { kind: 'cine'; plane: Plane; playing: boolean; slices_per_s: number }
+  | { kind: 'ruler'; on: boolean }
+  | { kind: 'measurements'; lengths: readonly Length[] }
   | { kind: 'saliency'; planes: Plane[] }
   | { kind: 'context_lost' }
 
@@ -45,6 +48,12 @@ export interface MarkerOnCanvas {
   radius_px: number
   /** The slice lies off the centre of the nodule. */
   off_centre: boolean
+}
+
+export interface LengthOnCanvas {
+  id: string
+  ends: readonly [readonly [number, number], readonly [number, number]]
+  mm: number
 }
 
 export interface PaneState {
@@ -60,6 +69,7 @@ export interface PaneState {
   letters: { left: string; right: string; top: string; bottom: string }
   /** Canvas pixels (CSS) from the top left of the pane. */
   markers: MarkerOnCanvas[]
+  lengths: LengthOnCanvas[]
   /** Name of the saliency plane that is drawn, if one is. */
   saliency: string | null
   /** The pane on the page. */
@@ -76,6 +86,8 @@ export interface ViewerState {
   inverted: boolean
   markers_shown: boolean
   crosshair: boolean
+  ruler: boolean
+  measurements: readonly Length[]
   cine: { playing: boolean; slices_per_s: number }
   saliency_opacity: number
   software_rendering: boolean
@@ -116,6 +128,13 @@ export interface Viewer {
   setSaliencyOpacity(opacity: number): void
   /** While on, the left button moves the other planes to the point under the pointer. */
   useCrosshair(on: boolean): void
+  /** While on, the left button measures. Ends of lengths can be dragged at any time. */
+  useRuler(on: boolean): void
+  /** Show the lengths of an earlier visit. */
+  restoreMeasurements(lengths: readonly Length[]): void
+  /** Take away the length that was touched last. */
+  deleteMeasurement(): void
+  undoMeasurement(): void
   /** Give the keyboard to the active plane. */
   focus(): void
   state(): ViewerState
