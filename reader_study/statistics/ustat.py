@@ -226,6 +226,11 @@ def sample_sizes(parts: Covariance) -> Floats:
     return np.asarray(np.round(1 / coefficients - 1), dtype=np.float64)
 
 
+def over_cubes(squares: Floats, n: Floats) -> Floats:
+    """Divide by the third power of degrees of freedom; NaN where there are none."""
+    return ratio(squares, n**3)
+
+
 def satterthwaite(variance: float, squares: Floats, least: float) -> float:
     """Return the degrees of freedom of a variance; NaN where it is not above 0."""
     if not variance > 0 or not least > 0:
@@ -259,7 +264,7 @@ def of_modality(auc: float, own: Covariance, df_hillis: float, level: float) -> 
     """Estimate the AUC of one modality with its interval."""
     n = sample_sizes(own)
     df, df_biased = (
-        satterthwaite(v, own.biased_components[RANDOM] ** 2 / n**3, float(n.min()))
+        satterthwaite(v, over_cubes(own.biased_components[RANDOM] ** 2, n), float(n.min()))
         for v in (own.covariance, own.biased)
     )
     return ModalityAuc(
@@ -291,8 +296,8 @@ def difference(
     of_a, of_b, of_ab = (x.biased_components[RANDOM] for x in (a, b, ab))
     n_a, n_b = sample_sizes(a), sample_sizes(b)
     n = np.minimum(n_a, n_b)
-    together = (of_a + of_b - 2 * of_ab) ** 2 / n**3
-    arms = of_a**2 / n_a**3 + of_b**2 / n_b**3
+    together = over_cubes((of_a + of_b - 2 * of_ab) ** 2, n)
+    arms = over_cubes(of_a**2, n_a) + over_cubes(of_b**2, n_b)
     shared = ab.component_coefficients[RANDOM] > 0
     least = float(n.min())
     df = satterthwaite(variance, together, least)
