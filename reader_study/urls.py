@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("logout", LogoutView.as_view(), name="logout"),
     path("worklist", reading.worklist, name="worklist"),
+    path("worklist/skip", reading.skip, name="skip"),
     path("reading/<int:reading_id>", reading.reading_room, name="reading"),
     path("studies/<slug:slug>/", study.study, name="study"),
     path("studies/<slug:slug>/open", study.open_readings, name="study-open"),

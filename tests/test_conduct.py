@@ -9,6 +9,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from reader_study.actions.verification import verify_study
 from reader_study.domain.design import Design
 from reader_study.domain.reading import Stage
 from reader_study.exports.tables import write_tables
@@ -233,3 +234,66 @@ def test_only_coordinators_open_readings_early(conductor, role):
 
     address = reverse("study-open-early", args=[study.slug])
     assert conductor.client.post(address, {"reason": "x"}).status_code == 404
+
+
+# Skips
+
+
+def skipping(conductor, reading, reason="The images do not load."):
+    conductor.client.force_login(reading.reader.user)
+    asked = {"reading": reading.pk, "reason": reason}
+    return conductor.client.post(reverse("skip"), asked, follow=True)
+
+
+def test_a_reading_that_cannot_be_done_is_skipped_for_a_reason_that_is_exported(conductor):
+    study = a_study_to_conduct(1, 2, design=CROSSOVER)
+    first, second = conductor.readings(study, 1)
+
+    page = skipping(conductor, first).content.decode()
+    skipping(conductor, first, "again")
+
+    assert "Skipped: The images do not load." in page
+    assert "1 of 4 submitted" in page
+    assert conductor.call(first, "open").json()["code"] == "reading_skipped"
+    assert conductor.call(second, "open").json()["next"] is None
+    assert Event.objects.get(kind="skipped").data == {"reason": "The images do not load."}
+    (row,) = exported(study)["skips.csv"]
+    assert (row["reason"], row["stage"], row["session"]) == (
+        "The images do not load.",
+        "assigned",
+        "1",
+    )
+
+
+def test_a_skipped_reading_does_not_hold_up_the_next_session(conductor):
+    study = a_study_to_conduct(1, 2, design=CROSSOVER)
+    first, second = conductor.readings(study, 1)
+    skipping(conductor, first)
+    conductor.read(second, answers_of(second))
+    conductor.wait(days=28)
+
+    for reading in conductor.readings(study, 2):
+        assert conductor.call(reading, "open").status_code == 200
+
+
+def test_only_ones_own_open_and_unfinished_readings_are_skipped_and_for_a_reason(conductor):
+    study = a_study_to_conduct(2, 1, design=CROSSOVER)
+    mine, theirs = conductor.readings(study, 1)
+    later = next(r for r in conductor.readings(study, 2) if r.reader_id == mine.reader_id)
+    conductor.client.force_login(mine.reader.user)
+
+    foreign = {"reading": theirs.pk, "reason": "why"}
+    assert conductor.client.post(reverse("skip"), foreign).status_code == 404
+    assert "A reason of at most" in skipping(conductor, mine, " ").content.decode()
+    assert "when session 1 is complete" in skipping(conductor, later).content.decode()
+    conductor.read(mine, answers_of(mine))
+    assert "is submitted" in skipping(conductor, mine).content.decode()
+    assert not Event.objects.filter(kind="skipped").exists()
+
+
+def test_what_is_recorded_of_a_conducted_study_holds_together(conductor):
+    study = a_study_to_conduct(2, 2, design=HYBRID)
+    for reading in conductor.readings(study, 1):
+        conductor.read(reading, answers_of(reading))
+
+    assert verify_study(study).broken is None

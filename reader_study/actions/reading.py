@@ -18,6 +18,7 @@ from reader_study.domain.errors import (
     AnswersIncomplete,
     AnswersInvalid,
     DraftConflict,
+    ReadingSkipped,
     StepNotAllowed,
     StudyNotOpen,
 )
@@ -31,6 +32,7 @@ from reader_study.models import (
     Prediction,
     Rating,
     Reading,
+    Skip,
     User,
 )
 
@@ -41,6 +43,7 @@ def _mine(reader: User, reading_id: int) -> Reading:
     Raises:
         Reading.DoesNotExist: `reader` has no such reading.
         StudyNotOpen: readings have not begun.
+        ReadingSkipped: the reader has skipped it.
     """
     reading = (
         Reading.objects.of(reader)
@@ -50,6 +53,8 @@ def _mine(reader: User, reading_id: int) -> Reading:
     )
     if reading.reader.study.opened_at is None:
         raise StudyNotOpen("This study is not open yet.")
+    if Skip.objects.filter(reading=reading).exists():
+        raise ReadingSkipped("You have skipped this reading; it has ended.")
     return reading
 
 

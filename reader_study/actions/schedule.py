@@ -7,10 +7,16 @@ from uuid import uuid4
 from django.db import transaction
 
 from reader_study.domain.design import Design
-from reader_study.domain.errors import EarlyOpeningRefused, ReadingClosed, ReadingNotOpenYet
+from reader_study.domain.errors import (
+    EarlyOpeningRefused,
+    ReadingClosed,
+    ReadingNotOpenYet,
+    SkipRefused,
+    StudyNotOpen,
+)
 from reader_study.domain.reading import Stage
 from reader_study.domain.schedule import Opening, Stand, openings
-from reader_study.models import EarlyOpening, Event, Reading, Study, User
+from reader_study.models import EarlyOpening, Event, Reading, Skip, Study, User
 
 REASON_LIMIT = 1000
 AT_ONCE = Opening(None, None)
@@ -19,7 +25,12 @@ AT_ONCE = Opening(None, None)
 def openings_of(readings: Iterable[Reading], design: Design) -> Mapping[int, Opening]:
     """Return when each of one reader's `readings`, all of a study, opens."""
     found = list(readings)
-    stands = [Stand(each.session, each.case_id, each.submitted_at) for each in found]
+    of_these = {each.reader_id for each in found}
+    skipped = dict(Skip.objects.filter(reading__reader__in=of_these).values_list("reading", "at"))
+    stands = [
+        Stand(each.session, each.case_id, each.submitted_at or skipped.get(each.pk))
+        for each in found
+    ]
     when = openings(stands, design.washout)
     early = set(
         EarlyOpening.objects.filter(
@@ -51,6 +62,45 @@ def must_be_open(reading: Reading, now: datetime) -> None:
     if not opening.has_come(now):
         at = opening.not_before.isoformat() if opening.not_before else None
         raise ReadingNotOpenYet(in_words(opening, now), not_before=at)
+
+
+@transaction.atomic
+def skip_reading(*, reader: User, reading_id: int, reason: str, now: datetime) -> None:
+    """End a reading that cannot be done, for a technical reason; it cannot be taken up again.
+
+    What is locked stays. Skipping again changes nothing.
+
+    Raises:
+        Reading.DoesNotExist: `reader` has no such reading.
+        StudyNotOpen: readings have not begun.
+        ReadingNotOpenYet: its session or the washout of its case has not come.
+        SkipRefused: there is no reason, or it is submitted.
+    """
+    reading = (
+        Reading.objects.of(reader)
+        .select_related("reader__study")
+        .select_for_update(of=("self",))
+        .get(pk=reading_id)
+    )
+    if reading.reader.study.opened_at is None:
+        raise StudyNotOpen("This study is not open yet.")
+    must_be_open(reading, now)
+    reason = reason.strip()
+    if not reason or len(reason) > REASON_LIMIT:
+        raise SkipRefused(f"A reason of at most {REASON_LIMIT} characters is needed.")
+    if reading.stage == Stage.SUBMITTED:
+        raise SkipRefused("This reading is submitted, and cannot be skipped.")
+    if Skip.objects.filter(reading=reading).exists():
+        return
+    Skip.objects.create(reading=reading, reason=reason, at=now)
+    Event.objects.create(
+        reading=reading,
+        key=uuid4(),
+        kind="skipped",
+        stage=reading.stage,
+        data={"reason": reason},
+        received_at=now,
+    )
 
 
 def is_closed(reading: Reading) -> bool:

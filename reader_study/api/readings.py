@@ -28,7 +28,7 @@ from reader_study.domain.blinding import Item
 from reader_study.domain.design import Design, name_for_reader
 from reader_study.domain.errors import StepNotAllowed
 from reader_study.domain.reading import ANSWERING, Stage
-from reader_study.models import Answer, Draft, Job, JobStatus, Reading
+from reader_study.models import Answer, Draft, Job, JobStatus, Reading, Skip
 
 EVENTS_AT_ONCE = 200
 EVENT_DATA_LIMIT = 4000
@@ -202,12 +202,16 @@ def describe(reading: Reading) -> dict[str, Any]:
 def _following(reading: Reading, mine: list[Reading], design: Design) -> Reading | None:
     """Return the first other reading of the reader's that can be done now."""
     when, now = openings_of(mine, design), timezone.now()
+    skipped = set(
+        Skip.objects.filter(reading__reader=reading.reader_id).values_list("reading", flat=True)
+    )
     return next(
         (
             each
             for each in mine
             if each.pk != reading.pk
             and each.stage != Stage.SUBMITTED
+            and each.pk not in skipped
             and when[each.pk].has_come(now)
         ),
         None,

@@ -62,6 +62,18 @@ class ReadingClosed(Refusal):
     code = "reading_closed"
 
 
+class ReadingSkipped(Refusal):
+    """The reader has skipped this reading; it has ended."""
+
+    code = "reading_skipped"
+
+
+class SkipRefused(Refusal):
+    """A reading cannot be skipped."""
+
+    code = "skip_refused"
+
+
 class EarlyOpeningRefused(Refusal):
     """A reading cannot be let begin early."""
 

@@ -18,7 +18,7 @@ from reader_study.exports.events import (
     exposure_rows,
     time_rows,
 )
-from reader_study.models import EarlyOpening, Job, Prediction, Rating, Study
+from reader_study.models import EarlyOpening, Job, Prediction, Rating, Skip, Study
 
 READINGS = (
     Column("study", "text", "the study's name in addresses"),
@@ -70,6 +70,13 @@ EARLY_OPENINGS = (
     Column("session", "integer", "the session of the reading"),
     Column("position", "integer", "order on the reader's worklist in this session, from 1"),
     Column("reason", "text", "why the coordinator let it begin before its time"),
+    Column("at", "time, UTC", "when"),
+)
+
+SKIPS = (
+    *EARLY_OPENINGS[:5],
+    Column("stage", "text", "how far the reading had come"),
+    Column("reason", "text", "why the reader could not do it"),
     Column("at", "time, UTC", "when"),
 )
 
@@ -176,6 +183,20 @@ def early_opening_rows(study: Study) -> Iterator[list[Any]]:
         yield [study.slug, *place, reading.position, each.reason, time_of(each.at)]
 
 
+def skip_rows(study: Study) -> Iterator[list[Any]]:
+    """Yield the readings that their readers could not do."""
+    found = (
+        Skip.objects.filter(reading__reader__study=study)
+        .select_related("reading__reader", "reading__case")
+        .order_by("at", "pk")
+    )
+    for each in found.iterator(ROWS_AT_ONCE):
+        reading = each.reading
+        place = [reading.reader.pseudonym, reading.case.pseudonym, reading.session]
+        end = [reading.stage, each.reason, time_of(each.at)]
+        yield [study.slug, *place, reading.position, *end]
+
+
 def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
     """Yield what every column means, then what every question asks and allows."""
     tables = {
@@ -184,6 +205,7 @@ def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
         "times": TIMES,
         "exposures": EXPOSURES,
         "early_openings": EARLY_OPENINGS,
+        "skips": SKIPS,
     }
     for table, columns in tables.items():
         for column in columns:
@@ -219,6 +241,7 @@ def write_tables(
         "times.csv": ([c.name for c in TIMES], time_rows(study, idle_after_s)),
         "exposures.csv": ([c.name for c in EXPOSURES], exposure_rows(study)),
         "early_openings.csv": ([c.name for c in EARLY_OPENINGS], early_opening_rows(study)),
+        "skips.csv": ([c.name for c in SKIPS], skip_rows(study)),
         "data_dictionary.csv": (header, dictionary_rows(study.rules)),
     }
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -62,7 +62,7 @@ METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
 SAFE = {"get", "head", "options"}
 # Where a reader may get something; whatever is not named here has to refuse.
 FOR_READERS = {
-    *("home", "login", "logout", "worklist", "reading", "health-live", "health-ready"),
+    *("home", "login", "logout", "worklist", "skip", "reading", "health-live", "health-ready"),
     *("api-reading", "api-open", "api-draft", "api-lock", "api-submit", "api-ai", "api-events"),
     *("api-metadata", "api-frame"),
 }

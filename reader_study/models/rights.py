@@ -17,6 +17,7 @@ RIGHTS = {
     "reader_study_rating": RECORDED,
     "reader_study_event": RECORDED,
     "reader_study_earlyopening": RECORDED,
+    "reader_study_skip": RECORDED,
     "reader_study_prediction": RECORDED,
     "reader_study_modelversion": RECORDED,
     "reader_study_record": READ,

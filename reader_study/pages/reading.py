@@ -4,13 +4,14 @@ from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from reader_study.actions.schedule import (
     AT_ONCE,
@@ -18,8 +19,10 @@ from reader_study.actions.schedule import (
     is_closed,
     opening_of,
     openings_of,
+    skip_reading,
 )
 from reader_study.domain.design import TRAINING, Design, name_for_reader
+from reader_study.domain.errors import Refusal
 from reader_study.domain.reading import Stage
 from reader_study.domain.schedule import Opening
 from reader_study.models import Membership, Reading, Role, Study, User
@@ -39,8 +42,14 @@ class Line(NamedTuple):
     name: str
     state: str
     submitted: bool
+    skipped: str
     opens: str
     can_enter: bool
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to do."""
+        return self.submitted or bool(self.skipped)
 
 
 class Session(NamedTuple):
@@ -87,7 +96,7 @@ def worklist(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
     readings = (
         Reading.objects.of(request.user)
-        .select_related("reader__study", "case")
+        .select_related("reader__study", "case", "skip")
         .order_by("reader__study_id", "session", "position")
     )
     by_study: dict[Study, list[Reading]] = {}
@@ -107,8 +116,8 @@ def _list(study: Study, readings: list[Reading]) -> Worklist:
     for session, group in groupby(readings, key=lambda reading: reading.session):
         lines = [_line(each, design, when.get(each.pk, AT_ONCE), now) for each in group]
         title = "Training" if session == TRAINING else f"Session {session}"
-        done = sum(line.submitted for line in lines)
-        waiting = [line.opens for line in lines if not line.submitted]
+        done = sum(line.ended for line in lines)
+        waiting = [line.opens for line in lines if not line.ended]
         sessions.append(
             Session(
                 title if several else "",
@@ -118,8 +127,8 @@ def _list(study: Study, readings: list[Reading]) -> Worklist:
             )
         )
     lines = [line for session in sessions for line in session.lines]
-    following = next((line for line in lines if not line.submitted and not line.opens), None)
-    return Worklist(study, sessions, sum(line.submitted for line in lines), len(lines), following)
+    following = next((line for line in lines if not line.ended and not line.opens), None)
+    return Worklist(study, sessions, sum(line.ended for line in lines), len(lines), following)
 
 
 def _line(reading: Reading, design: Design, opening: Opening, now: datetime) -> Line:
@@ -128,14 +137,37 @@ def _line(reading: Reading, design: Design, opening: Opening, now: datetime) -> 
     state = STATES[Stage(reading.stage)]
     if reading.stage == Stage.AIDED and len(design.arm(reading.arm).path) == 1:
         state = "Begun, with AI"
+    skip = getattr(reading, "skip", None)
     return Line(
         reading,
         name_for_reader(design, reading.case.pseudonym, reading.session, reading.position),
         state,
         submitted,
+        skip.reason if skip else "",
         opens,
-        not opens and not (submitted and design.sessions > 1),
+        not opens and not skip and not (submitted and design.sessions > 1),
     )
+
+
+@login_required
+@require_POST
+def skip(request: HttpRequest) -> HttpResponse:
+    """End a reading that cannot be done, with the reason its reader gives."""
+    assert isinstance(request.user, User)
+    number = request.POST.get("reading", "")
+    try:
+        skip_reading(
+            reader=request.user,
+            reading_id=int(number) if number.isdecimal() else 0,
+            reason=request.POST.get("reason", ""),
+            now=timezone.now(),
+        )
+        messages.success(request, "The case is skipped; the reason is recorded.")
+    except Reading.DoesNotExist as missing:
+        raise Http404 from missing
+    except Refusal as refusal:
+        messages.error(request, refusal.detail)
+    return redirect("worklist")
 
 
 @login_required
@@ -153,7 +185,7 @@ def reading_room(request: HttpRequest, reading_id: int) -> HttpResponse:
     )
     if reading is None:
         raise Http404
-    if reading.reader.study.opened_at is None or is_closed(reading):
+    if reading.reader.study.opened_at is None or is_closed(reading) or hasattr(reading, "skip"):
         return redirect("worklist")
     if not opening_of(reading).has_come(timezone.now()):
         return redirect("worklist")
