@@ -22,7 +22,8 @@ from reader_study.models import Job, Membership, Nodule, Prediction, Reading, St
 from reader_study.models.reference import ReferenceStandard
 from reader_study.pages import study as study_page
 from tests.dicomweb.series import a_series
-from tests.factories import NOW, a_prediction, a_reading
+from tests.domain.designs import CROSSOVER
+from tests.factories import NOW, a_case, a_prediction, a_reading, a_study
 
 pytestmark = pytest.mark.django_db
 
@@ -34,13 +35,17 @@ def study(settings, tmp_path):
     settings.STATIC_ROOT = tmp_path / "static"
     settings.STATIC_ROOT.mkdir()
     reading = a_reading(stage=Stage.AIDED)
-    series = reading.case.series.get()
-    uids = {"study": series.study_uid, "series": series.series_uid}
-    files = a_series(tmp_path / "series", slices=2, **uids)
-    site_archive().store(series.study_uid, series.series_uid, files)
+    store_images(reading.case, tmp_path / "series")
     a_prediction(Nodule.objects.get(), 0.731234567)
     load_reference(nodule=Nodule.objects.get(), malignant=True, source="pathology", now=NOW)
     return reading.reader.study
+
+
+def store_images(case, folder):
+    """Put the images of a case into the archive."""
+    series = case.series.get()
+    files = a_series(folder, slices=2, study=series.study_uid, series=series.series_uid)
+    site_archive().store(series.study_uid, series.series_uid, files)
 
 
 @pytest.fixture
@@ -81,6 +86,17 @@ def test_an_honest_site_has_no_leak_and_the_check_leaves_no_trace(study):
 
     assert [line for line in said if not line.startswith("no leak found:")] == []
     assert [table.objects.count() for table in tables] == before
+
+
+def test_a_design_with_arms_is_walked_in_each_of_them(study, quick, tmp_path):
+    crossover = a_study(design=CROSSOVER)
+    store_images(a_case(crossover), tmp_path / "crossover")
+
+    (said,) = check(crossover)
+
+    assert said.startswith("no leak found:")
+    # Assigned, answering and submitted, with and without AI, and nobody.
+    assert "as 7 kinds of visitor" in said
 
 
 def before_the_lock(lines):
