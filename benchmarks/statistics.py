@@ -129,10 +129,11 @@ def simulated(n: int) -> None:
     readers, malignant, benign = 5, 40, 60
     analyse = with_covariance("jackknife")
     pilots = []
-    for name, separation in (("no difference", (1.5, 1.5)), ("a difference", (1.3, 1.8))):
+    truths = (("no difference", (1.5, 1.5)), ("a difference", (1.3, 1.8)))
+    for number, (name, separation) in enumerate(truths):
         rejected, estimable, effects = 0, 0, []
         for seed in range(n):
-            rng = np.random.default_rng([seed, len(name)])
+            rng = np.random.default_rng([seed, number])
             [found] = analyse(*simulate(rng, separation, readers, malignant, benign))
             p = found.rrrc.test.p
             estimable += bool(np.isfinite(p))
