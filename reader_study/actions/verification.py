@@ -200,14 +200,14 @@ class _Pass:
 
     def _unrecorded(self) -> None:
         """Look for rows that were put in without being recorded."""
-        for (kind, version), content in CONTENTS.items():
+        for kind, content in {kind: content for (kind, _), content in CONTENTS.items()}.items():
             query = (
                 f"select min(t.id) from {content.source} where {content.study} = %s "  # noqa: S608
                 "and not exists (select from reader_study_record k "
-                "where k.study_id = %s and k.kind = %s and k.version = %s and k.row_id = t.id)"
+                "where k.study_id = %s and k.kind = %s and k.row_id = t.id)"
             )
             with connection.cursor() as cursor:
-                cursor.execute(query, [self.study.pk, self.study.pk, kind, version])
+                cursor.execute(query, [self.study.pk, self.study.pk, kind])
                 (row_id,) = cursor.fetchone() or (None,)
             if row_id is not None:
                 raise _Found(None, kind, row_id, "the row is there and was never recorded")

@@ -74,6 +74,14 @@ CONTENTS = {
             *("t.stage", "t.answers", "t.protocol_hash", "t.locked_at"),
         ),
     ),
+    ("answer", 2): Content(
+        f"reader_study_answer t {_OF_A_READING}",
+        "m.study_id",
+        (
+            *("t.id", "t.reading_id", "r.reader_id", "r.case_id", "r.session", "r.position"),
+            *("r.arm", "r.repeat", "t.stage", "t.answers", "t.protocol_hash", "t.locked_at"),
+        ),
+    ),
     ("event", 1): Content(
         f"reader_study_event t {_OF_A_READING}",
         "m.study_id",

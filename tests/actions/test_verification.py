@@ -94,6 +94,16 @@ FORGERIES = {
         "where id = (select reading_id from reader_study_answer where id = {answer})",
         "answer",
     ),
+    "a reading moved to another arm": (
+        "update reader_study_reading set arm = 'other' "
+        "where id = (select reading_id from reader_study_answer where id = {answer})",
+        "answer",
+    ),
+    "a repeat that is passed off as none": (
+        "update reader_study_reading set repeat = not repeat "
+        "where id = (select reading_id from reader_study_answer where id = {answer})",
+        "answer",
+    ),
     "a rating that is changed": (
         "update reader_study_rating set value = '99' "
         "where answer_id = {answer} and question = 'malignancy'",
