@@ -27,7 +27,10 @@ def mrmc(options: argparse.Namespace) -> dict[str, Any]:
         margin=options.margin,
         standalone=options.standalone,
     )
-    return analyse(study, analysis)
+    found = analyse(study, analysis)
+    if options.subgroup:
+        found |= commands.of_subgroups(options.data, options.subgroup, options.cluster, analysis)
+    return found
 
 
 def roc(options: argparse.Namespace) -> dict[str, Any]:
@@ -147,6 +150,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--threshold", type=float, help="positive from this rating on")
     command.add_argument("--margin", type=float, help="of non-inferiority, above 0")
     command.add_argument("--cluster", metavar="COLUMN", help="what cases belong to: patient")
+    command.add_argument("--subgroup", metavar="COLUMN", help="of the cases: also each by itself")
     command.add_argument(
         "--standalone", metavar="ID", help="reader that is the AI, to hold the others against"
     )

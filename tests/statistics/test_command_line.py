@@ -226,6 +226,25 @@ def test_the_ai_is_held_against_the_readers_and_is_no_reader(tmp_path):
     assert set(found["standalone"]) == {"A", "B"}
 
 
+def test_each_subgroup_is_the_study_of_its_cases_with_p_values_after_holm(tmp_path):
+    def size(case):
+        return ["large", "small"][int(case[1:]) % 2]
+
+    rows = readings(n_malignant=12, n_benign=14)
+    one = {"c3": "lost"}
+    marked = [[*row, one.get(row[1], size(row[1]))] for row in rows]
+    found = run(write(tmp_path / "study.csv", marked, (*HEADER, "size")), "--subgroup", "size")
+    large = run(write(tmp_path / "large.csv", [r for r in rows if size(r[1]) == "large"]))
+
+    assert set(found["subgroups"]) == {"large", "small", "lost"}
+    assert found["subgroups"]["large"]["rrrc"] == large["rrrc"]
+    assert "no benign case" in found["subgroups"]["lost"]["notes"]["subgroup"]
+    raw = {k: v["rrrc"]["p"] for k, v in found["subgroups"].items() if "rrrc" in v}
+    assert min(found["holm"]["A - B"].values()) == pytest.approx(min(1, 2 * min(raw.values())))
+    u = run(tmp_path / "study.csv", "--subgroup", "size", "--method", "ustat")
+    assert set(u["holm"]["A - B"]) == {"large", "small"}
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
