@@ -818,7 +818,8 @@ class CornerstoneViewer implements Viewer {
     cover.replaceChildren(
       ...missing.map(([from, to]) => {
         const band = document.createElement('div')
-        const [a, b] = [y(from - 0.5), y(to + 0.5)]
+        // As far as the next slice that is there: in between, its values are mixed with none.
+        const [a, b] = [y(from - 1), y(to + 1)]
         band.style.top = `${Math.min(a, b)}px`
         band.style.height = `${Math.abs(a - b)}px`
         return band

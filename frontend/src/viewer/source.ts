@@ -14,6 +14,9 @@ export interface Frame {
 /** As many as the loader will ask for at a time. */
 const ASKED_AHEAD = 6
 
+/** A request that hangs is given up, so that it can be tried again. */
+const PATIENCE_MS = 20_000
+
 const headersAsked = new Map<string, Promise<Header[]>>()
 const framesAsked = new Map<string, Promise<Frame>>()
 
@@ -89,6 +92,7 @@ export function nearestFirst(headers: Header[], start: PatientPoint | null): Hea
 export async function fetchHeaders(address: string): Promise<Header[]> {
   const response = await fetch(address, {
     credentials: 'same-origin',
+    signal: AbortSignal.timeout(PATIENCE_MS),
     headers: { Accept: 'application/dicom+json' },
   })
   const headers = response.ok ? await response.json() : null
@@ -100,6 +104,7 @@ export async function fetchHeaders(address: string): Promise<Header[]> {
 export async function fetchFrame(address: string): Promise<Frame> {
   const response = await fetch(address, {
     credentials: 'same-origin',
+    signal: AbortSignal.timeout(PATIENCE_MS),
     headers: { Accept: 'multipart/related; type="application/octet-stream"; transfer-syntax=*' },
   })
   if (!response.ok) throw new Error(`the image was refused: ${response.status}`)
