@@ -3,7 +3,8 @@
     python -m inference.train train.yaml --crops folder/lidc_nodules.csv
 
 Two stages. First a small CLIP is trained from scratch, all of its weights, since none can
-be had here; this stands where a published CLIP stands otherwise. Then it is frozen and
+be had here; this stands where a published CLIP stands otherwise, and is left out where the
+folder has a `backbone/` already. Then it is frozen and
 adapted exactly as the method says: LoRA on q, k and v, attention pooling over the planes,
 contrastive loss and two classifiers. The folder of the configuration becomes the model.
 
@@ -27,7 +28,7 @@ import numpy as np
 import torch
 import yaml
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
@@ -41,7 +42,7 @@ from inference.backbone import (
 )
 from inference.calibration import fit_beta
 from inference.crops import ENOUGH_READERS, Crops, read_crops
-from inference.errors import DataUnusable
+from inference.errors import DataUnusable, ModelUnusable
 from inference.evaluate import PATIENTS, measure
 from inference.generated import LEARNED, generated_nodules
 from inference.impressions import every_wording, impression
@@ -128,13 +129,23 @@ class Training(BaseModel):
     seed: int
     seeds: Seeds
     patients: Patients | None = Field(default=None, description="Of the crops, if any.")
-    clip: dict[str, Any] = Field(description="An open_clip model configuration.")
+    clip: dict[str, Any] | None = Field(
+        default=None, description="An open_clip model configuration, to train from nothing."
+    )
     lora: LoraSettings = LoraSettings()
     augmentation: Augmentation = Augmentation()
     label_smoothing: float = 0.1
-    backbone: Stage
+    backbone: Stage | None = Field(
+        default=None, description="Without it, what lies in `backbone/` already is adapted."
+    )
     adaptation: Stage
     cache: Path = Path("var/inference")
+
+    @model_validator(mode="after")
+    def _a_backbone_from_nothing_has_a_configuration(self) -> "Training":
+        if (self.clip is None) != (self.backbone is None):
+            raise ValueError("`clip` and `backbone` are given together, or neither is")
+        return self
 
 
 class Data:
@@ -257,14 +268,16 @@ def known_cross_entropy(logits: torch.Tensor, named: torch.Tensor) -> torch.Tens
     return total / (named != UNKNOWN).sum().clamp(min=1)
 
 
-def train_backbone(training: Training, sources: list[Data], backbone: Backbone) -> None:
+def train_backbone(
+    training: Training, stage: Stage, sources: list[Data], backbone: Backbone
+) -> None:
     """Train every weight of a CLIP that starts from nothing.
 
     A nodule's image feature is the mean over a few planes; linear classifiers beside the
     contrastive loss (diagnosis, features and size), thrown away afterwards, tell it what to
     look for.
     """
-    stage, clip = training.backbone, backbone.clip
+    clip = backbone.clip
     rng = np.random.default_rng([training.seed, 1])
     counts = [2, len(SIZES_MM) + 1, *(len(FEATURES[feature]) for feature in LEARNED)]
     classifiers = nn.ModuleList([nn.Linear(backbone.features, count) for count in counts])
@@ -569,15 +582,19 @@ def train(file: Path, settings: Settings, table: Path | None = None) -> None:
         sets.append({name: crops.nodules for name, crops in of_crops.items()})
     logger.info("nodules ready after %.0f s", time.monotonic() - began)
 
-    full = full_tokenizer(training.clip["text_cfg"]["context_length"])
-    vocabulary = sorted(set(full(every_wording()).flatten().tolist()))
-    text_config = training.clip["text_cfg"] | {"vocab_size": len(vocabulary)}
-    config = training.clip | {"text_cfg": text_config}
-    backbone = new_backbone(config, vocabulary)
-    train_backbone(
-        training, [Data(of["train"], backbone, training.augmentation) for of in sets], backbone
-    )
-    backbone.save(config, folder / BACKBONE_FOLDER)
+    if training.backbone and training.clip:
+        full = full_tokenizer(training.clip["text_cfg"]["context_length"])
+        vocabulary = sorted(set(full(every_wording()).flatten().tolist()))
+        text_config = training.clip["text_cfg"] | {"vocab_size": len(vocabulary)}
+        config = training.clip | {"text_cfg": text_config}
+        backbone = new_backbone(config, vocabulary)
+        train_backbone(
+            training,
+            training.backbone,
+            [Data(of["train"], backbone, training.augmentation) for of in sets],
+            backbone,
+        )
+        backbone.save(config, folder / BACKBONE_FOLDER)
 
     adapted = load_backbone(BackboneSettings(name=f"local-dir:{BACKBONE_FOLDER}"), folder)
     network = NoduleNetwork(adapted, training.lora)
@@ -612,7 +629,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         train(arguments.file, read_settings(os.environ), arguments.crops)
-    except (OSError, yaml.YAMLError, ValidationError, DataUnusable) as error:
+    except (OSError, yaml.YAMLError, ValidationError, DataUnusable, ModelUnusable) as error:
         print(f"Training cannot start: {error}", file=sys.stderr)
         return 1
     return 0

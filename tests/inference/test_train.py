@@ -33,7 +33,7 @@ def test_a_training_ends_in_a_model_folder_that_predicts(
         "cache": str(tmp_path / "cache"),
     }
     for stage in ("backbone", "adaptation"):
-        config[stage] |= {"epochs": 1, "nodules_per_epoch": 8, "batch": 4}
+        config[stage] = config["adaptation"] | {"epochs": 1, "nodules_per_epoch": 8, "batch": 4}
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "train.yaml").write_text(yaml.safe_dump(config))
     train(tmp_path / "small" / "train.yaml", Settings(threads=1))
@@ -43,6 +43,16 @@ def test_a_training_ends_in_a_model_folder_that_predicts(
     assert measured["n"] == 24
     assert set(measured) >= {"model", "diameter_alone", "best_possible"}
     assert 0 < predict_nodule(model, a_volume(), (0, 0, 0))["probability"] < 1
+
+    # Without a configuration of it, the backbone that is there is adapted and stays.
+    weights = tmp_path / "small" / "backbone" / "open_clip_model.safetensors"
+    before = weights.read_bytes()
+    (tmp_path / "small" / "train.yaml").write_text(
+        yaml.safe_dump({k: v for k, v in config.items() if k not in {"clip", "backbone"}})
+    )
+    train(tmp_path / "small" / "train.yaml", Settings(threads=1))
+    assert weights.read_bytes() == before
+    assert load_model("small", tmp_path, torch.device("cpu")).hash != model.hash
 
 
 def test_a_training_on_crops_keeps_patients_apart_and_reports_on_those_it_never_saw(
@@ -58,7 +68,9 @@ def test_a_training_on_crops_keeps_patients_apart_and_reports_on_those_it_never_
         "cache": str(tmp_path / "cache"),
     }
     for stage in ("backbone", "adaptation"):
-        config[stage] |= {"epochs": 1, "nodules_per_epoch": 8, "batch": 4, "views": 2}
+        config[stage] = config["adaptation"] | {
+            "epochs": 1, "nodules_per_epoch": 8, "batch": 4, "views": 2
+        }  # fmt: skip
     rows = [a_row(number, 5 + 10 * (number % 2)) for number in range(60)]
     table = write_crops(tmp_path / "crops", rows)
     (tmp_path / "small").mkdir()
