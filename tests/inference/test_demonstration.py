@@ -1,17 +1,22 @@
-"""The model that comes with the repository, on generated nodules it was not trained on."""
+"""The model that comes with the repository, on nodules it was not trained on."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 import phantom
-from inference.archive import Volume
+from inference.archive import Volume, read_folder
+from inference.evaluate import seen_patients
 from inference.model import Model, load_model
 from inference.predict import predict_nodule
 from inference.prompts import FEATURES
 from inference.settings import BUILT_IN_MODELS
+from inference.train import Training
 from inference.validity import auroc, weighted_auroc
 
 Predictions = list[tuple[phantom.NoduleSample, dict[str, Any]]]
@@ -43,7 +48,7 @@ def test_it_is_small_and_says_what_it_is(model: Model) -> None:
     assert sum(path.stat().st_size for path in files) < 20_000_000
     assert not any(path.suffix in {".pt", ".pth", ".pkl", ".bin"} for path in files)
     assert model.card.demonstration
-    assert "not on patients" in model.card.notice
+    assert "not on diagnoses" in model.card.notice
     assert "Not for clinical use" in model.card.notice
 
 
@@ -51,6 +56,30 @@ def test_it_tells_malignant_from_benign_better_than_chance(predictions: Predicti
     scores = np.array([result["probability"] for _, result in predictions])
     truth = np.array([sample.malignant for sample, _ in predictions])
     assert auroc(scores, truth) > 0.55
+
+
+def test_real_nodules_are_ranked_and_described_nearly_as_their_readers_did(
+    model: Model, unpack: Callable[[str], Path]
+) -> None:
+    # Patients kept out of training; the mean centre of the readers' outlines, LPS millimetres.
+    mass = read_folder(unpack("LIDC-IDRI-0001"))
+    spiculated_mass = predict_nodule(model, mass, (56.39, 86.37, -115.81))
+    series = read_folder(unpack("LIDC-IDRI-0063"))
+    small = predict_nodule(model, series, (-97.16, 40.12, -219.04))
+    assert spiculated_mass["probability"] > 0.6  # scored 5, 5, 5 and 4 of 5
+    assert small["probability"] < 0.4  # scored 1 of 5
+    solid = spiculated_mass["semantic"]["consistency"]
+    assert max(solid, key=solid.get) == "solid"
+
+
+def test_it_has_seen_none_of_the_patients_it_is_reported_on(model: Model) -> None:
+    folder = BUILT_IN_MODELS / "demonstration"
+    settings = Training.model_validate(yaml.safe_load((folder / "train.yaml").read_text()))
+    assert settings.patients is not None
+    seen = seen_patients(folder)
+    assert seen
+    assert not seen & set(settings.patients.kept_out)
+    assert {settings.patients.part_of(patient) for patient in seen} == {"train", "validation"}
 
 
 def test_the_features_it_names_are_better_than_chance_together(predictions: Predictions) -> None:
