@@ -283,9 +283,10 @@ def _environment() -> dict[str, str]:
 def _short_folder(data_dir: Path) -> Path:
     """Return a private folder with a short name, always the same for one data folder."""
     name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere")
-    if runtime.is_dir() and os.access(runtime, os.W_OK):
-        return runtime / f"reread-{name}"
+    folder = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere") / f"reread-{name}"
+    fits = len(os.fsencode(folder / SOCKET_NAME)) <= LONGEST_SOCKET_PATH
+    if fits and folder.parent.is_dir() and os.access(folder.parent, os.W_OK):
+        return folder
     return Path(tempfile.gettempdir()) / f"reread-{os.geteuid()}-{name}"
 
 

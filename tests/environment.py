@@ -29,7 +29,7 @@ if not os.environ.get("DATABASE_URL"):
     os.environ["DATABASE_URL"] = _server.url("reread")
 
 
-def pytest_unconfigure(config: pytest.Config) -> None:  # noqa: ARG001
+def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop what was started."""
     if _server is not None:
         _server.stop()

@@ -29,7 +29,7 @@ from reader_study.models import (
 
 DEMONSTRATION = Path(__file__).parent.parent / "reader_study/protocols/demonstration.yaml"
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
-PASSWORD = "a password of the tests"  # noqa: S105
+PASSWORD = "a password of the tests"
 
 _count = itertools.count(1)
 

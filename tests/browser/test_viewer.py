@@ -72,8 +72,8 @@ MIDDLE = """plane => {
 
 def hu_in_the_middle(page: Page, plane: str = "axial") -> float:
     """What the grey level in the middle of a pane stands for; only within the window."""
-    window = viewer(page)["window"]
-    grey = page.evaluate(MIDDLE, plane)
+    window: dict[str, float] = viewer(page)["window"]
+    grey: float = page.evaluate(MIDDLE, plane)
     return window["centre"] - window["width"] / 2 + grey / 255 * window["width"]
 
 
@@ -216,7 +216,8 @@ def test_a_distance_lies_where_it_was_drawn_in_the_patient_and_comes_back_exactl
 
     def at(dx: float, dy: float) -> NDArray[np.float64]:
         """The point of the patient so many pixels right of and below the middle of the pane."""
-        return centre + np.array([dx * mm, dy * mm, 0])
+        point: NDArray[np.float64] = centre + np.array([dx * mm, dy * mm, 0])
+        return point
 
     def drag(start: tuple[float, float], end: tuple[float, float]) -> None:
         page.mouse.move(*(middle + start))

@@ -52,7 +52,8 @@ def test_a_case_of_lidc_is_read_without_and_with_ai_and_exported(
     page.get_by_role("tab", name=re.compile("Nodule 1")).click()
 
     def is_centred(plane: str, axis: int) -> bool:
-        return abs(pane(page, plane)["position_mm"][axis] - first.centre_mm[axis]) < 2
+        position: list[float] = pane(page, plane)["position_mm"]
+        return abs(position[axis] - first.centre_mm[axis]) < 2
 
     for plane, axis in (("axial", 2), ("coronal", 1), ("sagittal", 0)):
         wait_until(partial(is_centred, plane, axis), f"the nodule in the {plane} plane", 10)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -141,20 +142,22 @@ def test_a_pid_file_that_names_a_stranger_is_cleared_away(tmp_path: Path) -> Non
         assert postgres.running
 
 
+@pytest.mark.parametrize("runtime_is_short", [True, False])
 def test_a_path_too_long_for_a_socket_gets_a_short_private_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime_is_short: bool
 ) -> None:
-    runtime = tmp_path / "r"
-    runtime.mkdir()
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     deep = tmp_path / ("My Checkout " * 8).strip()
+    with tempfile.TemporaryDirectory(prefix="r") as short:
+        runtime = Path(short) if runtime_is_short else tmp_path / ("r" * 80)
+        runtime.mkdir(exist_ok=True)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
 
-    with server(deep) as postgres:
-        write(postgres.url("reread"))
-        assert len(os.fsencode(postgres.socket_dir / SOCKET_NAME)) <= LONGEST_SOCKET_PATH
-        assert postgres.socket_dir.parent == runtime
-        assert postgres.socket_dir.stat().st_mode & 0o777 == 0o700
-    assert not any(runtime.iterdir())
+        with server(deep) as postgres:
+            write(postgres.url("reread"))
+            assert len(os.fsencode(postgres.socket_dir / SOCKET_NAME)) <= LONGEST_SOCKET_PATH
+            assert (postgres.socket_dir.parent == runtime) == runtime_is_short
+            assert postgres.socket_dir.stat().st_mode & 0o777 == 0o700
+        assert not postgres.socket_dir.exists()
 
 
 def test_names_with_capitals_spaces_and_quotes_are_reached(tmp_path: Path) -> None:
