@@ -6,6 +6,7 @@ import {
   isAnswered,
   missingAnswers,
   predictedFor,
+  requiredQuestions,
   sameAnswers,
   sectionOf,
   withAnswer,
@@ -116,4 +117,7 @@ test('a question that hangs on another is asked, and missed, with the answers it
   const answers = withAnswer(EMPTY, 11, 'margin', { value: 'spiculated' })
   const missing = missingAnswers({ case: [], nodule }, nodules.slice(0, 1), answers)
   expect(missing.map(({ question }) => question)).toEqual(['solid'])
+  const required = (given: typeof answers) =>
+    requiredQuestions({ case: [], nodule }, nodules.slice(0, 1), given).length
+  expect([required(EMPTY), required(answers)]).toEqual([1, 2])
 })

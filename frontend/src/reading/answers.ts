@@ -43,21 +43,42 @@ function holds(options: readonly string[], value: Value | undefined): boolean {
   return chosen.some(option => typeof option === 'string' && options.includes(option))
 }
 
-/** The required questions without an answer, in the order of the form. The server decides. */
+interface Asked {
+  nodule: number | null
+  question: Question
+}
+
+/** The questions that are asked and need an answer, in the order of the form. */
+export function requiredQuestions(
+  questionnaire: Questionnaire,
+  nodules: readonly Nodule[],
+  answers: Answers,
+): Asked[] {
+  const required = (questions: Question[], nodule: number | null) =>
+    askedQuestions(questions, sectionOf(answers, nodule))
+      .filter(question => question.required)
+      .map(question => ({ nodule, question }))
+  return [
+    ...nodules.flatMap(({ id }) => required(questionnaire.nodule, id)),
+    ...required(questionnaire.case, null),
+  ]
+}
+
+/** Those of them without an answer. The server decides. */
 export function missingAnswers(
   questionnaire: Questionnaire,
   nodules: readonly Nodule[],
   answers: Answers,
 ): Problem[] {
-  const missing = (questions: Question[], nodule: number | null) =>
-    askedQuestions(questions, sectionOf(answers, nodule))
-      .filter(({ required }) => required)
-      .filter(question => !isAnswered(question, sectionOf(answers, nodule)[question.name]))
-      .map(({ name }) => ({ nodule, question: name, detail: 'This question needs an answer.' }))
-  return [
-    ...nodules.flatMap(({ id }) => missing(questionnaire.nodule, id)),
-    ...missing(questionnaire.case, null),
-  ]
+  return requiredQuestions(questionnaire, nodules, answers)
+    .filter(
+      ({ nodule, question }) => !isAnswered(question, sectionOf(answers, nodule)[question.name]),
+    )
+    .map(({ nodule, question: { name } }) => ({
+      nodule,
+      question: name,
+      detail: 'This question needs an answer.',
+    }))
 }
 
 export function isAnswered(question: Question, value: Value | undefined): boolean {

@@ -8,7 +8,7 @@ import { nextSlab, nextThickness, type Projection, USUAL_THICKNESS_MM } from '..
 import { type Viewer, WINDOW_PRESETS } from '../viewer/viewer'
 import { useActivity } from './activity'
 import { AiPanel, type Overlay } from './ai'
-import { missingAnswers, sectionOf } from './answers'
+import { missingAnswers, requiredQuestions, sectionOf } from './answers'
 import { DraftSaver, type LocalCopy, type SavedState } from './draft'
 import { EventQueue } from './events'
 import { artefactsOnScreen, exposureChanges, type Shown } from './exposure'
@@ -295,9 +295,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
     ...nodules.map(({ id, number }) => ({ id: String(id), label: `Nodule ${number}`, nodule: id })),
     ...(questionnaire.case.length > 0 ? [{ id: 'case', label: 'Case', nodule: null }] : []),
   ].map(tab => ({ ...tab, missing: missing.filter(p => p.nodule === tab.nodule).length }))
-  const required =
-    questionnaire.nodule.filter(q => q.required).length * nodules.length +
-    questionnaire.case.filter(q => q.required).length
+  const required = answers === null ? 0 : requiredQuestions(questionnaire, nodules, answers).length
 
   return (
     <div class="room" data-stage={state.stage}>
