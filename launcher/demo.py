@@ -31,7 +31,7 @@ import broker
 from launcher.children import Child, ends_with_its_parent
 from launcher.postgres import EmbeddedPostgres
 from launcher.problem import LaunchProblem, from_os_error
-from launcher.secret_files import keep_secrets
+from launcher.secret_files import keep_environment, keep_secrets
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("VAR_DIR") or CHECKOUT / "var")
@@ -42,6 +42,12 @@ WORKERS_STOP_LIMIT_S = 4.0
 WEB_STOP_LIMIT_S = 5.0
 POLL_S = 2.0
 DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
+
+
+SETTINGS = (
+    *("SECRET_KEY", "SERVICE_TOKEN", "DATABASE_URL", "BROKER_URL", "DICOMWEB_URL", "VAR_DIR"),
+    *("ARCHIVE_URL", "ARCHIVE_TOKEN", "ARCHIVE_DIR", "ALLOWED_HOSTS"),
+)
 
 
 class Stopped(BaseException):
@@ -76,6 +82,9 @@ class Demo:
             stack.callback(self._stop_postgres)
             with _step("database"):
                 self._open_database()
+            # For manage.py in another terminal.
+            told = {n: self.environment[n] for n in SETTINGS if self.environment.get(n)}
+            keep_environment(self.var / "secrets", told)
             with _step("tables"):
                 self._manage("migrate", "--verbosity", "0")
             self._collect_static()

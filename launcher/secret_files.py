@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 NAMES = ("SECRET_KEY", "SERVICE_TOKEN")
@@ -12,6 +14,16 @@ def keep_secrets(folder: Path) -> dict[str, str]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     return {name: _keep(folder / name.lower()) for name in NAMES}
+
+
+def keep_environment(folder: Path, environment: Mapping[str, str]) -> None:
+    """Write the settings of the running site for a shell to read (0600), replacing older ones."""
+    unfinished = folder / "environment.unfinished"
+    unfinished.unlink(missing_ok=True)
+    file = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(file, "w") as lines:
+        lines.writelines(f"{name}={shlex.quote(value)}\n" for name, value in environment.items())
+    unfinished.rename(folder / "environment")
 
 
 def _keep(path: Path) -> str:

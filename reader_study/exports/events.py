@@ -18,8 +18,8 @@ _READING = (
     Column("study", "text", "the study's name in addresses"),
     Column("reader", "text", "the reader's pseudonym"),
     Column("case", "text", "the case's pseudonym"),
-    Column("session", "integer", "the sitting, from 1"),
-    Column("position", "integer", "order on the reader's worklist, from 1"),
+    Column("session", "integer", "the session, from 1; 0: training"),
+    Column("position", "integer", "order on the reader's worklist in this session, from 1"),
     Column("stage", "text", "unaided: before the lock, without AI; aided: with AI in view"),
 )
 

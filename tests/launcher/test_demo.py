@@ -14,7 +14,7 @@ import pytest
 from launcher.children import Child
 from launcher.demo import Demo, StatusLine, refuse_a_busy_port
 from launcher.problem import LaunchProblem
-from launcher.secret_files import keep_secrets
+from launcher.secret_files import keep_environment, keep_secrets
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -126,6 +126,18 @@ def test_a_start_that_is_interrupted_leaves_nothing_behind(tmp_path: Path) -> No
     assert said.strip().splitlines()[-1] == "Stopped."
     assert "Traceback" not in said
     assert not (tmp_path / "postgres" / "postmaster.pid").exists()
+
+
+def test_a_shell_reads_the_settings_of_the_running_site_as_they_are(tmp_path: Path) -> None:
+    told = {"DATABASE_URL": "postgres://owner@%2Ftmp%2Fa/reread", "SECRET_KEY": "it's $HOME `x`"}
+    keep_environment(tmp_path, {"SECRET_KEY": "older"})
+    keep_environment(tmp_path, told)
+
+    show = f'set -a; . {tmp_path}/environment; printf \'%s|%s\' "$DATABASE_URL" "$SECRET_KEY"'
+    read = subprocess.run(["sh", "-c", show], capture_output=True, text=True, check=True).stdout
+
+    assert read.split("|") == list(told.values())
+    assert (tmp_path / "environment").stat().st_mode & 0o777 == 0o600
 
 
 def test_secrets_are_made_once_and_only_their_owner_may_read_them(tmp_path: Path) -> None:
