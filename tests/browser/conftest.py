@@ -1,6 +1,7 @@
 """A real browser on the live site."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.staticfiles import finders
 from django.core.management import call_command
+from django.core.signals import request_finished, request_started
 from django.utils import timezone
 from playwright.sync_api import Page
 
@@ -55,6 +57,40 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 def _built() -> None:
     """Without the built front end there is nothing to test here."""
     assert finders.find(".vite/manifest.json"), "the front end is not built: make install"
+
+
+class _Requests:
+    """How many requests the live server is answering, and since when there is none."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.since = time.monotonic()
+
+    def began(self, **_: object) -> None:
+        self.open += 1
+
+    def ended(self, **_: object) -> None:
+        self.open -= 1
+        self.since = time.monotonic()
+
+    def quiet(self) -> bool:
+        return self.open <= 0 and time.monotonic() - self.since > 0.3
+
+
+@pytest.fixture(autouse=True)
+def _settled(live_server: Any, transactional_db: None) -> Iterator[None]:
+    """Let the server answer what a closing page still sends, before the tables are emptied.
+
+    A request that goes on while they are truncated can end in a deadlock.
+    """
+    requests = _Requests()
+    request_started.connect(requests.began)
+    request_finished.connect(requests.ended)
+    yield
+    requests.since = time.monotonic()
+    wait_until(requests.quiet, "the last requests are answered", 30)
+    request_started.disconnect(requests.began)
+    request_finished.disconnect(requests.ended)
 
 
 @pytest.fixture
