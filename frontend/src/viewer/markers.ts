@@ -1,5 +1,5 @@
 import type { Nodule } from '../api/types'
-import { type CanvasPoint, crossSection, type View } from './geometry'
+import { add, type CanvasPoint, crossSection, depth_mm, meetingLine, type View } from './geometry'
 import type { MarkerOnCanvas } from './viewer'
 
 /** The circle keeps this distance from the nodule, so that its margin stays readable. */
@@ -38,6 +38,21 @@ export class MarkerLayer {
       }),
     )
   }
+}
+
+/** The lines in which the slices of other panes meet this one, open round where all of them meet. */
+export function linesOfOthers(
+  view: View,
+  others: readonly ({ plane: string } & Pick<View, 'point' | 'normal'>)[],
+  gap_px: number,
+): ReferenceLine[] {
+  const centre = others.reduce(
+    (point, other) => add(point, other.normal, -depth_mm(point, other)),
+    view.point,
+  )
+  return others.flatMap(other =>
+    meetingLine(view, other, centre, gap_px).map(ends => ({ plane: other.plane, ends })),
+  )
 }
 
 /** Where a nodule is marked on the pane, or null when the slice passes it by. */

@@ -1,0 +1,160 @@
+import {
+  Enums,
+  eventTarget,
+  RenderingEngine,
+  setVolumesForViewports,
+  type Types,
+} from '@cornerstonejs/core'
+import type { PatientPoint } from '../api/types'
+import { add, type CanvasPoint, type Direction, subtract } from './geometry'
+import type { CtSeries } from './series'
+import type { Projection, Slab } from './slab'
+import { PLANES, type Plane, type Window } from './viewer'
+
+const ORIENTATION: Record<Plane, Enums.OrientationAxis> = {
+  axial: Enums.OrientationAxis.AXIAL,
+  sagittal: Enums.OrientationAxis.SAGITTAL,
+  coronal: Enums.OrientationAxis.CORONAL,
+}
+
+const BLEND: Record<Projection, Enums.BlendModes> = {
+  mip: Enums.BlendModes.MAXIMUM_INTENSITY_BLEND,
+  minip: Enums.BlendModes.MINIMUM_INTENSITY_BLEND,
+  mean: Enums.BlendModes.AVERAGE_INTENSITY_BLEND,
+}
+
+/** How a pane looks at the volume. */
+export interface Camera {
+  /** In the middle of the pane, on the slice. */
+  focalPoint: PatientPoint
+  normal: Direction
+  up: Direction
+  /** Half the height of the pane, in millimetres. */
+  parallelScale: number
+}
+
+/** Draws the slices of a volume into panes. */
+export interface Rendering {
+  /** Take in a series: cameras on its middle, nothing drawn yet. */
+  show(series: CtSeries): Promise<void>
+  camera(plane: Plane): Camera
+  look(plane: Plane, change: { focalPoint: PatientPoint; parallelScale?: number }): void
+  /** Let the whole slice fill the pane. */
+  fit(plane: Plane): void
+  /** Patient space to pixels of the pane, along the normal; and back, onto the focal plane. */
+  project(plane: Plane, point: PatientPoint): CanvasPoint
+  unproject(plane: Plane, at: CanvasPoint): PatientPoint
+  setWindow(window: Window, inverted: boolean): void
+  setSlab(plane: Plane, slab: Slab | null): void
+  render(plane: Plane): void
+  resize(draw: boolean): void
+  close(): void
+}
+
+/** What a rendering tells whoever it draws for. */
+export interface RenderingEvents {
+  drawn(plane: Plane): void
+  lost(): void
+}
+
+export type MakeRendering = (
+  canvases: Record<Plane, HTMLDivElement>,
+  events: RenderingEvents,
+) => Rendering
+
+/** Draws with Cornerstone3D on the graphics card: any plane, slabs too. */
+export class VolumeRendering implements Rendering {
+  readonly #engine = new RenderingEngine('reading')
+  readonly #lost: () => void
+  #volumeId = ''
+
+  constructor(canvases: Record<Plane, HTMLDivElement>, events: RenderingEvents) {
+    this.#engine.setViewports(
+      PLANES.map(plane => ({
+        viewportId: plane,
+        type: Enums.ViewportType.ORTHOGRAPHIC,
+        element: canvases[plane],
+        defaultOptions: { orientation: ORIENTATION[plane], background: [0, 0, 0] },
+      })),
+    )
+    for (const plane of PLANES) {
+      canvases[plane].removeAttribute('tabindex') // the pane around it takes the focus
+      canvases[plane].addEventListener(Enums.Events.IMAGE_RENDERED, () => events.drawn(plane))
+    }
+    this.#lost = () => events.lost()
+    eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, this.#lost)
+  }
+
+  async show({ volume }: CtSeries): Promise<void> {
+    this.#volumeId = volume.volumeId
+    await setVolumesForViewports(this.#engine, [{ volumeId: volume.volumeId }], [...PLANES])
+  }
+
+  camera(plane: Plane): Camera {
+    const camera = this.#viewport(plane).getCamera()
+    return {
+      focalPoint: (camera.focalPoint ?? [0, 0, 0]) as PatientPoint,
+      normal: (camera.viewPlaneNormal ?? [0, 0, 1]) as PatientPoint,
+      up: (camera.viewUp ?? [0, 1, 0]) as PatientPoint,
+      parallelScale: camera.parallelScale ?? 1,
+    }
+  }
+
+  look(
+    plane: Plane,
+    { focalPoint, ...change }: { focalPoint: PatientPoint; parallelScale?: number },
+  ): void {
+    const viewport = this.#viewport(plane)
+    const { focalPoint: before = [0, 0, 0], position = [0, 0, 1] } = viewport.getCamera()
+    const eye = subtract(position as PatientPoint, before as PatientPoint)
+    viewport.setCamera({
+      focalPoint: [...focalPoint],
+      position: [...add(focalPoint, eye)],
+      ...change,
+    })
+  }
+
+  fit(plane: Plane): void {
+    this.#viewport(plane).resetCamera()
+  }
+
+  project(plane: Plane, point: PatientPoint): CanvasPoint {
+    return this.#viewport(plane).worldToCanvas([...point])
+  }
+
+  unproject(plane: Plane, [x, y]: CanvasPoint): PatientPoint {
+    return this.#viewport(plane).canvasToWorld([x, y]) as PatientPoint
+  }
+
+  setWindow({ centre, width }: Window, inverted: boolean): void {
+    const voiRange = { lower: centre - width / 2, upper: centre + width / 2 }
+    for (const plane of PLANES) {
+      this.#viewport(plane).setProperties({ voiRange, invert: inverted }, this.#volumeId)
+    }
+  }
+
+  setSlab(plane: Plane, slab: Slab | null): void {
+    const viewport = this.#viewport(plane)
+    viewport.setBlendMode(slab ? BLEND[slab.projection] : Enums.BlendModes.COMPOSITE)
+    // Cornerstone clips at its "thickness" on either side of the slice, which makes two of it.
+    if (slab) viewport.setSlabThickness(slab.thickness_mm / 2)
+    else viewport.resetSlabThickness()
+  }
+
+  render(plane: Plane): void {
+    this.#viewport(plane).render()
+  }
+
+  resize(draw: boolean): void {
+    this.#engine.resize(draw, true)
+  }
+
+  close(): void {
+    eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, this.#lost)
+    this.#engine.destroy()
+  }
+
+  #viewport(plane: Plane): Types.IVolumeViewport {
+    return this.#engine.getViewport(plane) as Types.IVolumeViewport
+  }
+}

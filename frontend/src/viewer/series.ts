@@ -1,0 +1,153 @@
+import {
+  cache,
+  imageLoader,
+  type StreamingImageVolume,
+  type Types,
+  volumeLoader,
+} from '@cornerstonejs/core'
+import { utilities as metadataUtilities } from '@cornerstonejs/metadata'
+import type { PatientPoint, Series } from '../api/types'
+import { loadNearestFirst } from './loading'
+import { imagesOfSlab } from './slab'
+import { imageOf, measureSlices, middleOf, type Slices, type VolumeGeometry } from './slices'
+import { addressOf, headersOf } from './source'
+import { ImagesUnavailable, type Plane } from './viewer'
+
+/** How Cornerstone names an image that is read by its WADO-RS address. */
+export const WADO_RS = 'wadors'
+
+/** A series as a volume that fills, image by image. */
+export class CtSeries {
+  readonly slices: Record<Plane, Slices>
+  readonly middle: PatientPoint
+  #arrived: ReadonlySet<number> = new Set()
+  #failed = 0
+
+  private constructor(readonly volume: StreamingImageVolume) {
+    const geometry = geometryOf(volume)
+    this.slices = measureSlices(geometry)
+    this.middle = middleOf(geometry)
+  }
+
+  /**
+   * Read the headers of a series and make room for its images.
+   *
+   * @throws ImagesUnavailable when the headers cannot be read.
+   */
+  static async open(series: Series): Promise<CtSeries> {
+    const imageIds = await readMetadata(series)
+    const volume = (await volumeLoader.createAndCacheVolume(
+      `cornerstoneStreamingImageVolume:${series.series_uid}`,
+      { imageIds },
+    )) as StreamingImageVolume
+    // Loading is ours: nearest to the reader first, failed images again, redrawn when it matters.
+    const loading = volume as unknown as { autoRenderOnLoad: boolean; totalNumFrames: number }
+    loading.autoRenderOnLoad = false
+    loading.totalNumFrames = volume.imageIds.length
+    return new CtSeries(volume)
+  }
+
+  get total(): number {
+    return this.volume.imageIds.length
+  }
+
+  /** Images that are there, in the order of the volume. */
+  get arrived(): ReadonlySet<number> {
+    return this.#arrived
+  }
+
+  get failed(): number {
+    return this.#failed
+  }
+
+  get complete(): boolean {
+    return this.#arrived.size === this.total
+  }
+
+  /**
+   * Load every image, the nearest to `here` first; resolves when there is nothing left to try.
+   *
+   * @throws ImagesUnavailable when not one came.
+   */
+  async load(how: {
+    here(): number
+    stopped(): boolean
+    progress(image: number): void
+  }): Promise<void> {
+    const { volume } = this
+    await loadNearestFirst(this.total, {
+      here: how.here,
+      stopped: how.stopped,
+      load: async index => {
+        const imageId = volume.imageIds[index] ?? ''
+        const options = { ...volume.getLoaderImageOptions(imageId), priority: 0 }
+        const image = await imageLoader.loadAndCacheImage(imageId, options)
+        if (!how.stopped()) volume.successCallback(imageId, image)
+      },
+      progress: (index, loaded, failed) => {
+        this.#arrived = loaded
+        this.#failed = failed.size
+        how.progress(index)
+      },
+    })
+    if (this.#arrived.size === 0 && !how.stopped()) {
+      throw new ImagesUnavailable('None of the images could be loaded.')
+    }
+  }
+
+  /** Free the memory that the images take. */
+  forget(): void {
+    cache.purgeCache()
+  }
+
+  /** Whether all images of an axial slice, or of a slab around it, are there. */
+  hasSlice(index: number, thickness_mm: number): boolean {
+    const images = imagesOfSlab(this.slices.axial, index, thickness_mm)
+    return images.every(image => this.#arrived.has(image))
+  }
+
+  /** Runs of axial slices that have not arrived, as first and last index from the head. */
+  missing(): [number, number][] {
+    const { axial } = this.slices
+    const runs: [number, number][] = []
+    for (let index = 0; index < axial.total; index++) {
+      if (this.#arrived.has(imageOf(axial, index))) continue
+      const last = runs.at(-1)
+      if (last?.[1] === index - 1) last[1] = index
+      else runs.push([index, index])
+    }
+    return runs
+  }
+}
+
+async function readMetadata(series: Series): Promise<string[]> {
+  const headers = await headersOf(series).catch(() => {
+    throw new ImagesUnavailable('The images could not be reached. Check the connection.')
+  })
+  return Promise.all(
+    headers.map(async header => {
+      const imageId = `${WADO_RS}:${addressOf(series, header)}`
+      await metadataUtilities.addDicomWebInstance(imageId, header)
+      return imageId
+    }),
+  )
+}
+
+function geometryOf({
+  origin,
+  direction,
+  spacing,
+  dimensions,
+}: Types.IImageVolume): VolumeGeometry {
+  const axis = (i: number): PatientPoint => [
+    direction[3 * i] ?? 0,
+    direction[3 * i + 1] ?? 0,
+    direction[3 * i + 2] ?? 0,
+  ]
+  return {
+    origin: origin as PatientPoint,
+    axes: [axis(0), axis(1), axis(2)],
+    spacing_mm: spacing as PatientPoint,
+    dimensions: dimensions as [number, number, number],
+  }
+}
