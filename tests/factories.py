@@ -35,8 +35,14 @@ _count = itertools.count(1)
 
 
 def a_protocol(**changes: Any) -> dict[str, Any]:
-    """The demonstration's protocol, with `changes` at its top level."""
-    return {**yaml.safe_load(DEMONSTRATION.read_text()), **changes}
+    """The demonstration's protocol, with `changes` at its top level.
+
+    Its analysis speaks of its design and questions: where those change, it is left out.
+    """
+    document = yaml.safe_load(DEMONSTRATION.read_text())
+    if changes.keys() & {"design", "questionnaire"}:
+        del document["analysis"]
+    return {**document, **changes}
 
 
 def a_study(*, is_open: bool = True, **changes: Any) -> Study:

@@ -95,6 +95,8 @@ def _in_words(error: ErrorDetails, context: Mapping[str, Any], fields: Collectio
             return f"must be at least {context['ge']}, {shown}"
         case "greater_than":
             return f"must be more than {context['gt']}, {shown}"
+        case "less_than":
+            return f"must be less than {context['lt']}, {shown}"
         case "less_than_equal":
             return f"must be at most {context['le']}, {shown}"
     return error["msg"].removeprefix("Value error, ")

@@ -5,8 +5,16 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Literal, Self, get_args
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from reader_study.domain.analysis import Analysis, check_analysis
 from reader_study.domain.design import Design
 from reader_study.domain.errors import ProtocolInvalid
 from reader_study.domain.mistakes import Mistake, Place, mistakes_of
@@ -57,6 +65,18 @@ class Protocol(Strict):
     allocation: Allocation
     ai: Ai
     questionnaire: Questionnaire
+    analysis: Analysis | None = later(None)
+
+    @field_validator("analysis")
+    @classmethod
+    def _speaks_of_what_there_is(
+        cls, analysis: Analysis | None, info: ValidationInfo
+    ) -> Analysis | None:
+        design, questionnaire = info.data.get("design"), info.data.get("questionnaire")
+        # What they hold cannot be told while they have mistakes of their own.
+        if analysis and design and questionnaire:
+            check_analysis(analysis, design, questionnaire)
+        return analysis
 
 
 def find_mistakes(document: Mapping[str, Any]) -> list[Mistake]:

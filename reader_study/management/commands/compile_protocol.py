@@ -65,6 +65,7 @@ class Command(BaseCommand):
             raise CommandError(refusal.detail) from None
         self._say(_schedule(run, len(readers), len(cases), options["per_day"]))
         self._say(_balance(run))
+        self._say(_analysis(protocol))
         self._say(_notes(protocol, cases))
         self._say(_export(protocol, run))
 
@@ -149,6 +150,31 @@ def _balance(run: DryRun) -> list[str]:
         ways = [[" → ".join(order), str(n)] for order, n in sorted(found.orders.items())]
         lines += [*_table(["order of arms", "cases of readers"], ways), ""]
     return lines
+
+
+def _analysis(protocol: Protocol) -> list[str]:
+    plan = protocol.analysis
+    if plan is None:
+        return ["Note: there is no analysis plan; say before the first reading what is tested.", ""]
+    rows = []
+    for endpoint in plan.endpoints:
+        first, second = endpoint.compare
+        at = "" if endpoint.threshold is None else f" from {endpoint.threshold} on"
+        against: str = endpoint.framework
+        if endpoint.margin is not None:
+            against += f", margin {endpoint.margin:g}"
+        rows.append(
+            [
+                endpoint.name,
+                f"{endpoint.endpoint} of {endpoint.question}{at}",
+                f"{first} - {second}",
+                against,
+                f"{endpoint.method}, {endpoint.effects}",
+                f"{endpoint.alpha:g}",
+            ]
+        )
+    header = ["endpoint", "what", "difference", "tested for", "method", "alpha"]
+    return ["Analysis: the primary endpoint first", *_table(header, rows), ""]
 
 
 def _notes(protocol: Protocol, cases: Sequence[Case]) -> list[str]:
