@@ -20,6 +20,9 @@ WORKDIR /app
 COPY --from=packages /opt/venv /opt/venv
 COPY broker ./broker
 COPY inference ./inference
+# What models and readers are measured by alike; nothing of the site itself.
+COPY reader_study/__init__.py ./reader_study/__init__.py
+COPY reader_study/statistics ./reader_study/statistics
 USER 10001
 # Workers take no commands over the broker, so this asks what a worker lives on: its broker.
 HEALTHCHECK --interval=60s --timeout=20s --start-period=60s \

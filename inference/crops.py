@@ -28,6 +28,11 @@ from inference.prompts import FEATURES
 
 COLUMNS = ("file", "patient_id", "pixel_spacing", "mask_area_px", "malignancy")
 SCORES = ("sphericity", "margin", "lobulation", "spiculation", "texture")
+# Features that are present where the commonest of LIDC's scores has a value.
+PRESENT_AT = {
+    "cyst_like_spaces": ("internalStructure", 4),
+    "eccentric_calcification": ("calcification", 4),
+}
 LUNG_HU, TISSUE_HU = -860.0, 25.0
 ENOUGH_READERS = 3
 CROP = 128  # pixels
@@ -50,7 +55,12 @@ class Crops:
         Median malignancy, 1 to 5.
     median : name of a score -> float64, shape (n,)
     left_out : int
-        Rows without scores, size or spacing.
+        Rows without scores, size, spacing or image.
+    present : name of a feature -> bool, shape (n,)
+        What the commonest score says of it, where the table has such scores.
+    columns : name of a column -> str, shape (n,)
+        The table as it was read.
+    missing : names of images that are not there
     """
 
     nodules: Nodules
@@ -59,6 +69,9 @@ class Crops:
     suspicion: NDArray[np.float64]
     median: dict[str, NDArray[np.float64]]
     left_out: int
+    present: dict[str, NDArray[np.bool_]]
+    columns: dict[str, NDArray[np.str_]]
+    missing: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.nodules)
@@ -72,11 +85,34 @@ class Crops:
             self.suspicion[chosen],
             {name: values[chosen] for name, values in self.median.items()},
             self.left_out,
+            {name: values[chosen] for name, values in self.present.items()},
+            {name: values[chosen] for name, values in self.columns.items()},
+            self.missing,
         )
 
+    def numbers(self, column: str) -> NDArray[np.float64]:
+        """Return a column as numbers, (n,); NaN where it is empty.
 
-def read_crops(table: Path) -> Crops:
+        Raises:
+            DataUnusable: there is no such column, or a value is no finite number.
+        """
+        if column not in self.columns:
+            known = ", ".join(sorted(self.columns))
+            raise DataUnusable(f"The table has no column {column}; there: {known}.")
+        values = self.columns[column]
+        try:
+            numbers = np.array([float(value) if value.strip() else np.nan for value in values])
+        except ValueError as error:
+            raise DataUnusable(f"Column {column} is no score: {error}.") from error
+        if np.isinf(numbers).any():
+            raise DataUnusable(f"Column {column} holds infinite values.")
+        return numbers
+
+
+def read_crops(table: Path, *, leave_out_missing: bool = False) -> Crops:
     """Read a table of crops, with `images/` beside it.
+
+    With `leave_out_missing`, rows whose image file is not there are left out and named.
 
     Raises:
         DataUnusable: the table or an image is missing or not as described, with its name.
@@ -91,6 +127,7 @@ def read_crops(table: Path) -> Crops:
     if missing:
         raise DataUnusable(f"{table} lacks the columns {', '.join(sorted(missing))}.")
     kept, planes, scores, diameters = [], [], [], []
+    absent: list[str] = []
     for line, row in enumerate(rows, start=2):
         try:
             of_row = {name: _numbers(row[name]) for name in ("malignancy", *SCORES)}
@@ -100,12 +137,16 @@ def read_crops(table: Path) -> Crops:
             raise DataUnusable(f"{table}, line {line}: {error}.") from error
         if not all(of_row.values()) or not areas or not spacing > 0:
             continue
+        image = table.parent / "images" / row["file"]
+        if leave_out_missing and not image.is_file():
+            absent.append(row["file"])
+            continue
         kept.append(row)
         scores.append({name: np.array(values) for name, values in of_row.items()})
         diameters.append(2 * spacing * np.sqrt(np.mean(areas) / np.pi))
-        planes.append(
-            axial_plane(hu_of_crop(_image(table.parent / "images" / row["file"])), spacing)
-        )
+        planes.append(axial_plane(hu_of_crop(_image(image)), spacing))
+    if absent and not kept:
+        raise DataUnusable(f"None of the images of {table} is there: {absent[0]} ...")
     if not kept:
         raise DataUnusable(f"{table} has no nodule with scores, mask_area_px and pixel_spacing.")
     median = {name: np.array([np.median(of_row[name]) for of_row in scores]) for name in scores[0]}
@@ -123,6 +164,15 @@ def read_crops(table: Path) -> Crops:
         suspicion=median["malignancy"],
         median=median,
         left_out=len(rows) - len(kept),
+        present={
+            feature: np.array([_commonest(row[score]) == value for row in kept])
+            for feature, (score, value) in PRESENT_AT.items()
+            if all((row.get(score) or "").strip() for row in kept)
+        },
+        columns={
+            name: np.array([row[name] or "" for row in kept]) for name in (reader.fieldnames or ())
+        },
+        missing=tuple(absent),
     )
 
 
@@ -203,6 +253,12 @@ def axial_plane(hu: NDArray[np.float32], spacing_mm: float) -> NDArray[np.uint8]
     shade = (plane.clip(LOWEST_HU, HIGHEST_HU) - LOWEST_HU) / (HIGHEST_HU - LOWEST_HU)
     stored: NDArray[np.uint8] = np.rint(shade * 255).astype(np.uint8)
     return stored
+
+
+def _commonest(text: str) -> float:
+    """Return the score most readers gave; of several, the lowest."""
+    values, counts = np.unique(_numbers(text), return_counts=True)
+    return float(values[counts.argmax()])
 
 
 def _numbers(text: str | None) -> list[float]:

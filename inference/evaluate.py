@@ -13,17 +13,18 @@ of a circle as large as the readers' mean mask, so it has seen the readers' outl
 always fitted on other patients than it scores.
 
 Patients that a model was trained or calibrated on (`patients.json` in its folder) are left
-out and counted. `--shortcuts` asks what the model lives on: its AUROC where the nodule is
-painted over with lung (background alone), and where it is a plain disc of the same
-diameter (size and background).
+out and counted; so are rows whose image is missing, by name. `--against COLUMN` compares
+with scores of another system in the same table, by DeLong's test. `--shortcuts` asks what
+the model lives on: its AUROC where the nodule is painted over with lung (background alone),
+where it is a plain disc of the same diameter (size and background), and where that disc lies
+in lung and nothing else is shown (size alone). `--figures FOLDER` draws curves as SVG and PNG.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,39 +32,44 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel
-from scipy import optimize, special
 
 from inference.crops import ENOUGH_READERS, LUNG_HU, TISSUE_HU, Crops, read_crops
 from inference.errors import DataUnusable, ModelUnusable
+from inference.estimates import (
+    Bools,
+    Calibration,
+    Comparison,
+    Estimate,
+    Floats,
+    Group,
+    HighRecall,
+    Pair,
+    Rows,
+    at_high_recall,
+    auroc_of,
+    between,
+    calibration_of,
+    combined_scores,
+    compare,
+    difference,
+    groups_of,
+    over_patients,
+    pair_of,
+)
 from inference.model import PROMPTS, Model, choose_device, embed_prompts, load_model
 from inference.nodules import STORED_WIDTH
 from inference.preprocess import HIGHEST_HU, LOWEST_HU, PLANE_MM, network_input
-from inference.prompts import FEATURES, Prompts
+from inference.prompts import FEATURES, PRESENCE, Prompts
 from inference.settings import BUILT_IN_MODELS, read_settings
-from inference.validity import auroc, weighted_auroc
+from inference.validity import weighted_auroc
 
-RESAMPLES = 1000
 BATCH = 16
 PATIENTS = "patients.json"
-HIGH_RECALL = 0.95
 SIZES_MM = (8.0, 15.0)
-PARTS = 5  # of the patients, to fit `combined` on the others
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-
-
-class Estimate(BaseModel):
-    """A figure with its 95 % interval; all None where one class is missing."""
-
-    estimate: float | None
-    lower: float | None
-    upper: float | None
-
-
-class Pair(BaseModel):
-    auroc: Estimate
-    auprc: Estimate
+THICKNESSES_MM = (1.5, 2.5)
+# Of a table's columns, those whose values are groups of their own.
+GROUPING = {"scanner": ("scanner", "manufacturer"), "site": ("site", "institution")}
+DIAMETER = "diameter"
 
 
 class Semantic(BaseModel):
@@ -73,30 +79,6 @@ class Semantic(BaseModel):
     lower: float | None
     upper: float | None
     n: int
-
-
-class Calibration(BaseModel):
-    """How far probabilities are what they say, against suspicion as the truth."""
-
-    brier: float
-    expected_error: float  # mean |probability - share| over ten equal groups by probability
-    slope: float  # of the truth on the logit; 1 is right, below 1 too sure
-    intercept: float
-
-
-class HighRecall(BaseModel):
-    """Where at least HIGH_RECALL of the malignant nodules are found."""
-
-    recall: float
-    false_positive_rate: float
-    precision: float
-
-
-class Group(BaseModel):
-    nodules: int
-    malignant: int
-    auroc: Estimate
-    baseline_diameter: Estimate
 
 
 class Evaluation(BaseModel):
@@ -115,170 +97,13 @@ class Evaluation(BaseModel):
     combined: Pair
     model_minus_diameter: Estimate
     combined_minus_diameter: Estimate
+    against: dict[str, Comparison] = {}
     calibration: Calibration | None
-    at_high_recall: HighRecall | None
-    by_size: dict[str, Group]
+    at_high_recall: dict[str, HighRecall]
+    subgroups: dict[str, dict[str, Group]]
     shortcuts: dict[str, Estimate] = {}
     semantic: dict[str, Semantic]
     notes: list[str]
-
-
-def average_precision(scores: Floats, positive: Bools) -> float:
-    """Return the area under the precision-recall curve as a sum of steps, ties together."""
-    order = np.argsort(-scores, kind="stable")
-    hits = positive[order].cumsum()
-    last_of_ties = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    recall = hits[last_of_ties] / hits[-1]
-    precision = hits[last_of_ties] / (last_of_ties + 1)
-    return float(np.diff(recall, prepend=0) @ precision)
-
-
-def over_patients(
-    figure: Callable[[NDArray[np.int64]], float | None], patient: NDArray[np.str_], seed: int = 0
-) -> Estimate:
-    """Estimate a figure, and its interval by drawing patients with all their nodules.
-
-    `figure` takes the rows to use, and returns None where it is not defined.
-    """
-    rng = np.random.default_rng(seed)
-    patients, of_row = np.unique(patient, return_inverse=True)
-    rows_of = [np.flatnonzero(of_row == number) for number in range(len(patients))]
-    estimate = figure(np.arange(len(patient)))
-    if estimate is None:
-        return Estimate(estimate=None, lower=None, upper=None)
-    values = []
-    for _ in range(RESAMPLES):
-        drawn = rng.integers(0, len(patients), len(patients))
-        value = figure(np.concatenate([rows_of[number] for number in drawn]))
-        if value is not None:
-            values.append(value)
-    lower, upper = np.percentile(values, [2.5, 97.5])
-    return Estimate(estimate=estimate, lower=float(lower), upper=float(upper))
-
-
-def _of_both_classes(
-    figure: Callable[[Floats, Bools], float], scores: Floats, positive: Bools
-) -> Callable[[NDArray[np.int64]], float | None]:
-    def of_rows(rows: NDArray[np.int64]) -> float | None:
-        truth = positive[rows]
-        return figure(scores[rows], truth) if truth.any() and not truth.all() else None
-
-    return of_rows
-
-
-def pair_of(scores: Floats, positive: Bools, patient: NDArray[np.str_]) -> Pair:
-    return Pair(
-        auroc=over_patients(_of_both_classes(auroc, scores, positive), patient),
-        auprc=over_patients(_of_both_classes(average_precision, scores, positive), patient),
-    )
-
-
-def difference(
-    scores: Floats, others: Floats, positive: Bools, patient: NDArray[np.str_]
-) -> Estimate:
-    """Return how much higher the AUROC of one score is than that of another, paired."""
-    return over_patients(
-        _of_both_classes(
-            lambda both, truth: auroc(both[:, 0], truth) - auroc(both[:, 1], truth),
-            np.stack([scores, others], axis=1),
-            positive,
-        ),
-        patient,
-    )
-
-
-def calibration_of(probabilities: Floats, positive: Bools) -> Calibration | None:
-    """Compare probabilities with what came true; None where one class is missing."""
-    if positive.all() or not positive.any():
-        return None
-    logit = special.logit(probabilities.clip(1e-6, 1 - 1e-6))
-    slope, intercept = _logistic(np.stack([logit, np.ones_like(logit)], axis=1), positive, 0)
-    groups = np.array_split(np.argsort(probabilities, kind="stable"), 10)
-    errors = [abs(probabilities[g].mean() - positive[g].mean()) for g in groups if g.size]
-    weights = [g.size for g in groups if g.size]
-    return Calibration(
-        brier=float(np.mean((probabilities - positive) ** 2)),
-        expected_error=float(np.average(errors, weights=weights)),
-        slope=float(slope),
-        intercept=float(intercept),
-    )
-
-
-def at_high_recall(scores: Floats, positive: Bools) -> HighRecall | None:
-    """Return the false positives at the highest threshold that finds enough."""
-    if positive.all() or not positive.any():
-        return None
-    found = np.sort(scores[positive])[::-1]
-    threshold = found[int(np.ceil(HIGH_RECALL * len(found))) - 1]
-    called = scores >= threshold
-    return HighRecall(
-        recall=float(called[positive].mean()),
-        false_positive_rate=float(called[~positive].mean()),
-        precision=float(positive[called].mean()),
-    )
-
-
-def by_size(
-    scores: Floats, diameter_mm: Floats, positive: Bools, patient: NDArray[np.str_]
-) -> dict[str, Group]:
-    """Measure nodules of like size: what a model knows beyond the diameter."""
-    low, high = SIZES_MM
-    groups = {
-        f"below {low:g} mm": diameter_mm < low,
-        f"{low:g} to {high:g} mm": (diameter_mm >= low) & (diameter_mm < high),
-        f"from {high:g} mm": diameter_mm >= high,
-    }
-    return {
-        name: Group(
-            nodules=int(of.sum()),
-            malignant=int(positive[of].sum()),
-            auroc=over_patients(_of_both_classes(auroc, scores[of], positive[of]), patient[of]),
-            baseline_diameter=over_patients(
-                _of_both_classes(auroc, diameter_mm[of], positive[of]), patient[of]
-            ),
-        )
-        for name, of in groups.items()
-        if of.any()
-    }
-
-
-def combined_scores(
-    scores: Floats, diameter_mm: Floats, positive: Bools, patient: NDArray[np.str_]
-) -> Floats:
-    """Join a model's score with the diameter, each patient by a fit on other patients.
-
-    A part of the patients that leaves the others without both classes keeps the model's
-    score. The penalty on the two slopes is that of one standardised unit of variance.
-    """
-    columns = np.stack([special.logit(scores.clip(1e-6, 1 - 1e-6)), np.log(diameter_mm)], axis=1)
-    parts = np.array(
-        [hashlib.sha256(str(name).encode()).digest()[-1] % PARTS for name in patient], dtype=int
-    )
-    joined = columns[:, 0].copy()
-    for part in range(PARTS):
-        fit, score = parts != part, parts == part
-        if not score.any() or len(np.unique(positive[fit])) < 2:
-            continue
-        middle, spread = columns[fit].mean(axis=0), columns[fit].std(axis=0) + 1e-9
-        standard = np.column_stack([(columns - middle) / spread, np.ones(len(columns))])
-        joined[score] = standard[score] @ _logistic(standard[fit], positive[fit])
-    return joined
-
-
-def _logistic(columns: Floats, positive: Bools, penalty: float = 1.0) -> Floats:
-    """Fit the slopes of all columns; the last is the intercept, and is not penalised."""
-
-    def loss(slopes: Floats) -> tuple[float, Floats]:
-        logit = columns @ slopes
-        held = penalty * np.append(slopes[:-1], 0)
-        value = np.sum(np.logaddexp(0, logit) - positive * logit) + held @ slopes / 2
-        gradient = columns.T @ (special.expit(logit) - positive) + held
-        return float(value), gradient
-
-    best: Floats = optimize.minimize(
-        loss, np.zeros(columns.shape[1]), jac=True, method="L-BFGS-B"
-    ).x
-    return best
 
 
 def semantic_of(crops: Crops, named: dict[str, Floats]) -> dict[str, Semantic]:
@@ -300,12 +125,14 @@ def semantic_of(crops: Crops, named: dict[str, Floats]) -> dict[str, Semantic]:
                 np.stack([1 - share, share], axis=1),
                 (crops.median[score] >= 3).astype(np.int64),
             )
+    for feature, is_there in crops.present.items():
+        if feature in named:
+            there, absent = (FEATURES[feature].index(word) for word in PRESENCE)
+            found[feature] = (named[feature], np.where(is_there, there, absent))
     result = {}
     for feature, (probabilities, category) in found.items():
 
-        def of_rows(
-            rows: NDArray[np.int64], p: Floats = probabilities, c: NDArray[np.int64] = category
-        ) -> float | None:
+        def of_rows(rows: Rows, p: Floats = probabilities, c: Rows = category) -> float | None:
             return weighted_auroc(p[rows], c[rows]) if len(np.unique(c[rows])) > 1 else None
 
         one = over_patients(of_rows, crops.patient)
@@ -316,17 +143,23 @@ def semantic_of(crops: Crops, named: dict[str, Floats]) -> dict[str, Semantic]:
 
 
 def measure(
-    crops: Crops, scores: Floats, named: dict[str, Floats], model: dict[str, str]
+    crops: Crops,
+    scores: Floats,
+    named: dict[str, Floats],
+    model: dict[str, str],
+    against: Sequence[str] = (),
 ) -> Evaluation:
     """Measure scores (n,) and feature -> probabilities (n, categories) of these crops.
 
     Raises:
-        DataUnusable: no nodule has three readers.
+        DataUnusable: no nodule has three readers, or a column to compare with is no score.
     """
     enough = crops.readers >= ENOUGH_READERS
     if not enough.any():
         raise DataUnusable(f"No nodule of the table has {ENOUGH_READERS} readers.")
-    has_truth = enough & (crops.suspicion != 3)
+    has_truth = with_truth(crops)
+    if not has_truth.any():
+        raise DataUnusable("No nodule of the table has a median suspicion above or below 3.")
     of, p = crops.rows(has_truth), scores[has_truth]
     positive, diameter = of.nodules.malignant, of.nodules.diameter_mm
     by_model = pair_of(p, positive, of.patient)
@@ -345,9 +178,13 @@ def measure(
         combined=pair_of(joined, positive, of.patient),
         model_minus_diameter=difference(p, diameter, positive, of.patient),
         combined_minus_diameter=difference(joined, diameter, positive, of.patient),
-        calibration=calibration_of(p, positive),
-        at_high_recall=at_high_recall(p, positive),
-        by_size=by_size(p, diameter, positive, of.patient),
+        against=comparisons(of, p, against),
+        calibration=calibration_of(p, positive, of.patient),
+        at_high_recall=at_high_recall(p, positive, of.patient),
+        subgroups={
+            name: groups_of(groups, p, diameter, positive, of.patient)
+            for name, groups in grouped(of).items()
+        },
         semantic=semantic_of(
             crops.rows(enough), {name: found[enough] for name, found in named.items()}
         ),
@@ -356,10 +193,65 @@ def measure(
             "or more), not pathology.",
             "The model sees the axial slice alone, at 1 mm by pixel_spacing; Hounsfield units are "
             "estimated from lung and soft tissue, since the crops' scale is lost.",
-            "Intervals: 95 %, bootstrap over patients. The combination is fitted on other "
-            "patients than it scores. The diameter comes from the readers' outlines.",
+            "Intervals: 95 %, bootstrap over patients; `against`: DeLong, nodules clustered by "
+            "patient. The combination is fitted on other patients than it scores. The diameter "
+            "comes from the readers' outlines.",
+            *(
+                [f"Without an image, left out: {', '.join(crops.missing)}."]
+                if crops.missing
+                else []
+            ),
+            *(
+                f"The table has no column {' or '.join(columns)}: no subgroups by {name}."
+                for name, columns in GROUPING.items()
+                if not any(column in of.columns for column in columns)
+            ),
         ],
     )
+
+
+def with_truth(crops: Crops) -> Bools:
+    """Return which nodules count as malignant or benign, (n,)."""
+    has: Bools = (crops.readers >= ENOUGH_READERS) & (crops.suspicion != 3)
+    return has
+
+
+def comparisons(of: Crops, scores: Floats, against: Sequence[str]) -> dict[str, Comparison]:
+    """Compare scores with the diameter, and with each of the columns `against`.
+
+    Where a column is empty, its nodule is left out of that comparison.
+    """
+    found = {}
+    for name in (DIAMETER, *against):
+        others = of.nodules.diameter_mm if name == DIAMETER else of.numbers(name)
+        known = np.isfinite(others)
+        positive = of.nodules.malignant[known]
+        if len(np.unique(positive)) < 2:
+            raise DataUnusable(f"The scores in column {name} are not of both classes.")
+        found[name] = compare(scores[known], others[known], positive, of.patient[known])
+    return found
+
+
+def grouped(of: Crops) -> dict[str, dict[str, Bools]]:
+    """Return subgroup -> group -> rows, of what the table tells."""
+    consistency = of.nodules.categories_of("consistency")
+    groups = {
+        "size": between(of.nodules.diameter_mm, SIZES_MM, "mm"),
+        "consistency": {
+            name: consistency == place for place, name in enumerate(FEATURES["consistency"])
+        },
+    }
+    if "slice_thickness" in of.columns:
+        groups["slice_thickness"] = between(of.numbers("slice_thickness"), THICKNESSES_MM, "mm")
+    if "contrast_used" in of.columns:
+        used = of.columns["contrast_used"]
+        groups["contrast"] = {"with contrast": used == "1", "without contrast": used == "0"}
+    for name, columns in GROUPING.items():
+        for column in columns:
+            if column in of.columns:
+                values = of.columns[column]
+                groups[name] = {str(value): values == value for value in np.unique(values)}
+    return groups
 
 
 @torch.no_grad()
@@ -397,25 +289,26 @@ def seen_patients(folder: Path) -> set[str]:
 
 
 def shortcuts_of(model: Model, crops: Crops) -> dict[str, Estimate]:
-    """Return the AUROC on background alone, and on a plain disc in its place.
+    """Return the AUROC on background alone, on a plain disc in its place, and on discs alone.
 
     The nodule is taken as a circle of its diameter; what is painted over is 2 mm larger.
     """
-    has_truth = (crops.readers >= ENOUGH_READERS) & (crops.suspicion != 3)
-    of = crops.rows(has_truth)
+    of = crops.rows(with_truth(crops))
     distance = np.hypot(*(np.indices(of.nodules.planes.shape[-2:]) - STORED_WIDTH // 2))
     radius = of.nodules.diameter_mm[:, None, None] / 2
+    lung, tissue = _shade(LUNG_HU), _shade(TISSUE_HU)
     background = of.nodules.planes[:, 0].copy()
-    background[distance <= radius + 2] = _shade(LUNG_HU)
-    disc = background.copy()
-    disc[distance <= radius] = _shade(TISSUE_HU)
+    background[distance <= radius + 2] = lung
+    painted = {
+        "background alone": background,
+        "size and background": np.where(distance <= radius, tissue, background),
+        "size alone": np.where(distance <= radius, tissue, np.full_like(background, lung)),
+    }
     result = {}
-    for name, planes in (("background alone", background), ("size and background", disc)):
-        painted = replace(of, nodules=replace(of.nodules, planes=planes[:, None]))
-        scores, _ = look_at(model, Prompts({}), painted)
-        result[name] = over_patients(
-            _of_both_classes(auroc, scores, of.nodules.malignant), of.patient
-        )
+    for name, planes in painted.items():
+        shown = replace(of, nodules=replace(of.nodules, planes=planes[:, None].astype(np.uint8)))
+        scores, _ = look_at(model, Prompts({}), shown)
+        result[name] = auroc_of(scores, of.nodules.malignant, of.patient)
     return result
 
 
@@ -423,7 +316,14 @@ def _shade(hu: float) -> int:
     return round((hu - LOWEST_HU) / (HIGHEST_HU - LOWEST_HU) * 255)
 
 
-def evaluate(folder: Path, table: Path, *, shortcuts: bool = False) -> Evaluation:
+def evaluate(
+    folder: Path,
+    table: Path,
+    *,
+    shortcuts: bool = False,
+    against: Sequence[str] = (),
+    figures: Path | None = None,
+) -> Evaluation:
     """Measure the model in `folder` on a table of crops.
 
     Raises:
@@ -431,7 +331,7 @@ def evaluate(folder: Path, table: Path, *, shortcuts: bool = False) -> Evaluatio
     """
     settings = read_settings(os.environ)
     torch.set_num_threads(settings.threads)
-    crops = read_crops(table)
+    crops = read_crops(table, leave_out_missing=True)
     model = load_model(folder.name, folder.parent, choose_device(settings.device))
     prompts = Prompts.model_validate_json((folder / PROMPTS).read_text())
     fresh = ~np.isin(crops.patient, sorted(seen_patients(folder)))
@@ -440,10 +340,19 @@ def evaluate(folder: Path, table: Path, *, shortcuts: bool = False) -> Evaluatio
     left_out_as_seen, crops = int((~fresh).sum()), crops.rows(fresh)
     scores, named = look_at(model, prompts, crops)
     about = {"name": model.name, "version": model.card.version, "hash": model.hash}
-    found = measure(crops, scores, named, about)
+    found = measure(crops, scores, named, about, against)
     found.left_out_as_seen = left_out_as_seen
     if shortcuts:
         found.shortcuts = shortcuts_of(model, crops)
+    if figures:
+        from inference.figures import draw  # matplotlib takes seconds to load
+
+        has_truth = with_truth(crops)
+        of = crops.rows(has_truth)
+        diameter, positive = of.nodules.diameter_mm, of.nodules.malignant
+        joined = combined_scores(scores[has_truth], diameter, positive, of.patient)
+        curves = {"model": scores[has_truth], "diameter alone": diameter, "both": joined}
+        draw(figures, curves, positive, found)
     return found
 
 
@@ -452,9 +361,9 @@ def printed(evaluation: Evaluation) -> str:
     of = evaluation
     lines = [
         f"{of.nodules} nodules of {of.patients} patients: {of.malignant} suspicious, {of.benign} "
-        f"not; left out: {of.left_out} rows without scores or size, {of.left_out_as_seen} nodules "
-        "of patients the model has seen",
-        f"{'':20}{'AUROC':>25}{'AUPRC':>25}",
+        f"not; left out: {of.left_out} rows without scores, size or image, {of.left_out_as_seen} "
+        "nodules of patients the model has seen",
+        f"{'':24}{'AUROC':>25}{'AUPRC':>25}",
     ]
     pairs = {
         "model": Pair(auroc=of.auroc, auprc=of.auprc),
@@ -462,24 +371,44 @@ def printed(evaluation: Evaluation) -> str:
         "both": of.combined,
     }
     for name, pair in pairs.items():
-        lines.append(f"{name:20}{_in_words(pair.auroc):>25}{_in_words(pair.auprc):>25}")
-    for name, group in of.by_size.items():
+        lines.append(f"{name:24}{_in_words(pair.auroc):>25}{_in_words(pair.auprc):>25}")
+    for name, one in of.against.items():
+        p = "not defined" if one.p is None else f"{one.p:.3f}"
+        lines.append(f"{'less ' + name:24}{_in_words(one.difference):>25}   p {p} (DeLong)")
+    for wanted, cost in of.at_high_recall.items():
         lines.append(
-            f"{name:20}{_in_words(group.auroc):>25}   n {group.nodules}, "
-            f"diameter {_in_words(group.baseline_diameter)}"
+            f"{'at recall ' + wanted:24}{'false positives':>25} "
+            f"{_in_words(cost.false_positive_rate)}, precision {_in_words(cost.precision)}"
         )
+    if of.calibration:
+        for figure in ("brier", "expected_error", "slope", "intercept"):
+            one_figure: Estimate = getattr(of.calibration, figure)
+            lines.append(f"{figure.replace('_', ' '):24}{_in_words(one_figure):>25}")
+    for groups in of.subgroups.values():
+        for name, group in groups.items():
+            lines.append(
+                f"{name:24}{_in_words(group.auroc):>25}   n {group.nodules}, "
+                f"diameter {_in_words(group.baseline_diameter)}"
+            )
     for name, shortcut in of.shortcuts.items():
-        lines.append(f"{name:20}{_in_words(shortcut):>25}")
-    for name, one in of.semantic.items():
-        estimate = Estimate(estimate=one.auroc, lower=one.lower, upper=one.upper)
-        lines.append(f"{name:20}{_in_words(estimate):>25}   n {one.n}")
+        lines.append(f"{name:24}{_in_words(shortcut):>25}")
+    for name, feature in of.semantic.items():
+        estimate = Estimate(estimate=feature.auroc, lower=feature.lower, upper=feature.upper)
+        lines.append(f"{name:24}{_in_words(estimate):>25}   n {feature.n}")
     return "\n".join(lines)
 
 
 def _in_words(one: Estimate) -> str:
-    if one.estimate is None or one.lower is None or one.upper is None:
+    if one.estimate is None:
         return "not defined"
+    if one.lower is None or one.upper is None:
+        return f"{one.estimate:.3f} (no interval)"
     return f"{one.estimate:.3f} ({one.lower:.3f} to {one.upper:.3f})"
+
+
+def folder_of(given: str) -> Path:
+    """Return the folder of a model as commands name it: a path, or `demo`."""
+    return BUILT_IN_MODELS / "demonstration" if given == "demo" else Path(given).resolve()
 
 
 def main() -> int:
@@ -487,13 +416,26 @@ def main() -> int:
     parser.add_argument("model", help="a model's folder, or demo")
     parser.add_argument("--data", type=Path, required=True, help="the table of nodules")
     parser.add_argument("--json", type=Path, help="where to write what was found")
+    parser.add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="compare with the scores in this column of the table; may be repeated",
+    )
     parser.add_argument("--shortcuts", action="store_true", help="also without the nodule")
+    parser.add_argument("--figures", type=Path, help="a folder for figures as SVG and PNG")
     arguments = parser.parse_args()
-    given = arguments.model
-    folder = BUILT_IN_MODELS / "demonstration" if given == "demo" else Path(given).resolve()
     try:
-        evaluation = evaluate(folder, arguments.data, shortcuts=arguments.shortcuts)
+        evaluation = evaluate(
+            folder_of(arguments.model),
+            arguments.data,
+            shortcuts=arguments.shortcuts,
+            against=arguments.against,
+            figures=arguments.figures,
+        )
         if arguments.json:
+            arguments.json.parent.mkdir(parents=True, exist_ok=True)
             arguments.json.write_text(evaluation.model_dump_json(indent=2) + "\n")
     except (DataUnusable, ModelUnusable, OSError) as error:
         print(f"The evaluation cannot be made: {error}", file=sys.stderr)

@@ -2,25 +2,25 @@
 
 from pydantic import BaseModel, ConfigDict, RootModel, model_validator
 
-_PRESENCE = ("present", "absent")
+PRESENCE = ("present", "absent")
 
 FEATURES: dict[str, tuple[str, ...]] = {
     "margin_conspicuity": ("well_marginated", "poorly_marginated"),
     "margin": ("smooth", "lobulated", "spiculated"),
     "shape": ("round", "ovoid", "polygonal", "irregular"),
     "consistency": ("solid", "part_solid", "ground_glass"),
-    "pleural_attachment": _PRESENCE,
+    "pleural_attachment": PRESENCE,
     "pleural_retraction": ("present", "mild_dimpling", "absent"),
-    "reticulation": _PRESENCE,
-    "cyst_like_spaces": _PRESENCE,
-    "intranodular_bronchiectasis": _PRESENCE,
-    "necrosis": _PRESENCE,
-    "cavitation": _PRESENCE,
-    "eccentric_calcification": _PRESENCE,
-    "airway_cut_off": _PRESENCE,
-    "vascular_convergence": _PRESENCE,
-    "septal_stretching": _PRESENCE,
-    "paracicatricial_emphysema": _PRESENCE,
+    "reticulation": PRESENCE,
+    "cyst_like_spaces": PRESENCE,
+    "intranodular_bronchiectasis": PRESENCE,
+    "necrosis": PRESENCE,
+    "cavitation": PRESENCE,
+    "eccentric_calcification": PRESENCE,
+    "airway_cut_off": PRESENCE,
+    "vascular_convergence": PRESENCE,
+    "septal_stretching": PRESENCE,
+    "paracicatricial_emphysema": PRESENCE,
 }
 
 

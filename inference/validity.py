@@ -2,18 +2,15 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+
+from reader_study.statistics.auc import empirical_auc
 
 RESAMPLES = 500
 
 
 def auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     """Return the chance that a positive scores above a negative, a tie counting one half."""
-    ranks = stats.rankdata(scores)
-    n_positive = int(positive.sum())
-    n_negative = len(positive) - n_positive
-    above = ranks[positive].sum() - n_positive * (n_positive + 1) / 2
-    return float(above / (n_positive * n_negative))
+    return float(empirical_auc(scores[None], positive)[0])
 
 
 def weighted_auroc(probabilities: NDArray[np.float64], category: NDArray[np.int64]) -> float:

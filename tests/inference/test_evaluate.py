@@ -6,16 +6,16 @@ import pytest
 
 from inference.crops import read_crops
 from inference.errors import DataUnusable
-from inference.evaluate import (
+from inference.estimates import (
     at_high_recall,
     average_precision,
+    between,
     calibration_of,
     combined_scores,
-    evaluate,
-    main,
-    measure,
+    compare,
     over_patients,
 )
+from inference.evaluate import evaluate, main, measure
 from inference.validity import auroc
 from tests.inference.crops import a_row, write_crops
 from tests.inference.examples import write_tiny_model
@@ -25,7 +25,7 @@ DIAMETERS = np.linspace(4, 18, 24)
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inference.evaluate.RESAMPLES", 50)
+    monkeypatch.setattr("inference.estimates.RESAMPLES", 50)
 
 
 def test_average_precision_of_an_example_worked_by_hand() -> None:
@@ -117,7 +117,7 @@ def test_patients_the_model_has_seen_are_left_out(
     (tmp_path / "tiny" / "patients.json").write_text(json.dumps(seen))
     found = evaluate(tmp_path / "tiny", table, shortcuts=True)
     assert (found.patients, found.left_out_as_seen) == (9, 6)
-    assert set(found.shortcuts) == {"background alone", "size and background"}
+    assert set(found.shortcuts) == {"background alone", "size and background", "size alone"}
     everybody = {"train": [f"P{number}" for number in range(12)]}
     (tmp_path / "tiny" / "patients.json").write_text(json.dumps(everybody))
     with pytest.raises(DataUnusable, match="trained on every patient"):
@@ -128,23 +128,91 @@ def test_probabilities_that_come_true_are_calibrated_and_sure_ones_are_not() -> 
     rng = np.random.default_rng(2)
     chance = rng.uniform(0.05, 0.95, 20_000)
     truth = rng.random(20_000) < chance
-    right = calibration_of(chance, truth)
+    patient = np.arange(20_000).astype(str)
+    right = calibration_of(chance, truth, patient)
     assert right is not None
-    assert right.expected_error < 0.02
-    assert right.slope == pytest.approx(1, abs=0.05)
-    assert right.intercept == pytest.approx(0, abs=0.05)
+    assert right.expected_error.estimate == pytest.approx(0, abs=0.02)
+    assert right.slope.estimate == pytest.approx(1, abs=0.05)
+    assert right.intercept.estimate == pytest.approx(0, abs=0.05)
+    assert sum(one.n for one in right.curve) == 20_000
+    assert all(abs(one.mean_probability - one.share_malignant) < 0.05 for one in right.curve)
     logit = np.log(chance / (1 - chance))
-    too_sure = calibration_of(1 / (1 + np.exp(-2 * logit)), truth)
+    too_sure = calibration_of(1 / (1 + np.exp(-2 * logit)), truth, patient)
     assert too_sure is not None
-    assert too_sure.slope == pytest.approx(0.5, abs=0.03)
-    assert too_sure.brier > right.brier
+    assert too_sure.slope.estimate == pytest.approx(0.5, abs=0.03)
+    assert too_sure.brier.lower is not None
+    assert right.brier.upper is not None
+    assert too_sure.brier.lower > right.brier.upper
 
 
 def test_false_positives_at_high_recall_of_an_example_worked_by_hand() -> None:
     scores = np.array([0.9, 0.8, 0.5, 0.6, 0.1])
-    found = at_high_recall(scores, np.array([True, True, True, False, False]))
-    assert found is not None
-    assert (found.recall, found.false_positive_rate, found.precision) == (1, 0.5, 0.75)
+    truth = np.array([True, True, True, False, False])
+    found = at_high_recall(scores, truth, np.array(list("abcde")))["0.95"]
+    assert found.recall == 1
+    assert found.false_positive_rate.estimate == 0.5
+    assert found.precision.estimate == 0.75
+
+
+def test_delong_of_an_example_worked_by_hand_and_a_score_against_itself() -> None:
+    truth = np.array([True, True, False, False])
+    first, second = np.array([3.0, 2.0, 1.0, 2.0]), np.array([1.0, 4.0, 3.0, 2.0])
+    each = np.array(list("abcd"))
+    found = compare(first, second, truth, each)
+    assert (found.model, found.other) == (0.875, 0.5)
+    # Placements of the difference: malignant 1 and -1/4, benign 1/2 and 1/4.
+    assert found.difference.upper is not None
+    half = found.difference.upper - 0.375
+    assert half == pytest.approx(1.959964 * np.sqrt(1.25**2 / 2 / 2 + 0.25**2 / 2 / 2))
+    same = compare(first, first, truth, each)
+    assert (same.difference.estimate, same.p) == (0, None)
+    assert same.reason
+
+
+def test_groups_have_names_and_leave_out_what_is_not_known() -> None:
+    groups = between(np.array([3.0, 8.0, 14.9, 15.0, np.nan]), (8.0, 15.0), "mm")
+    assert {name: list(np.flatnonzero(of)) for name, of in groups.items()} == {
+        "below 8 mm": [0],
+        "8 to 15 mm": [1, 2],
+        "from 15 mm": [3],
+    }
+
+
+def test_a_table_may_tell_more_and_may_lack_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    write_tiny_model(tmp_path / "tiny")
+    rows = [
+        a_row(
+            number,
+            mm,
+            rival="" if number == 0 else mm,
+            site=f"S{number % 2}",
+            slice_thickness="1.25",
+            calcification="6 4 4" if number % 2 else "6 6 4",
+        )
+        for number, mm in enumerate(DIAMETERS)
+    ]
+    table = write_crops(tmp_path, rows)
+    (tmp_path / "images" / "nodule5.png").unlink()
+    found = evaluate(tmp_path / "tiny", table, against=["rival"], figures=tmp_path / "figures")
+    assert (found.nodules, found.left_out) == (23, 1)
+    assert any("nodule5.png" in note for note in found.notes)
+    assert set(found.against) == {"diameter", "rival"}
+    assert found.against["rival"].nodules == 22
+    assert found.against["rival"].other == 1
+    assert {name: one.nodules for name, one in found.subgroups["site"].items()} == {
+        "S0": 12,
+        "S1": 11,
+    }
+    assert found.subgroups["slice_thickness"]["below 1.5 mm"].nodules == 23
+    assert found.semantic["eccentric_calcification"].n == 23
+    for name in ("roc", "precision_recall", "calibration", "semantic"):
+        assert (tmp_path / "figures" / f"{name}.svg").read_text().startswith("<?xml")
+        assert (tmp_path / "figures" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(DataUnusable, match="no column nobody"):
+        evaluate(tmp_path / "tiny", table, against=["nobody"])
 
 
 def test_what_hinders_an_evaluation_is_one_sentence(

@@ -59,7 +59,7 @@ def test_a_training_on_crops_keeps_patients_apart_and_reports_on_those_it_never_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("inference.validity.RESAMPLES", 20)
-    monkeypatch.setattr("inference.evaluate.RESAMPLES", 20)
+    monkeypatch.setattr("inference.estimates.RESAMPLES", 20)
     config = yaml.safe_load((BUILT_IN_MODELS / "demonstration" / "train.yaml").read_text())
     config |= {
         "seeds": {"train": [1, 9], "validation": [101, 109], "test": [201, 209]},
