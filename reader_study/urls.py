@@ -4,7 +4,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
 from reader_study.api import dicomweb, readings
-from reader_study.pages import health, reading, study
+from reader_study.pages import health, lock, reading, study
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", reading.home, name="home"),
@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/", study.study, name="study"),
     path("studies/<slug:slug>/open", study.open_readings, name="study-open"),
     path("studies/<slug:slug>/open-early", study.open_one_early, name="study-open-early"),
+    path("studies/<slug:slug>/lock", lock.lock, name="study-lock"),
     path("studies/<slug:slug>/export.zip", study.export, name="study-export"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

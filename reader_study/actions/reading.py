@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
+from reader_study.actions.locked import must_not_be_locked
 from reader_study.actions.schedule import must_be_open
 from reader_study.domain.blinding import Item, visible
 from reader_study.domain.errors import (
@@ -43,16 +44,18 @@ def _mine(reader: User, reading_id: int) -> Reading:
     Raises:
         Reading.DoesNotExist: `reader` has no such reading.
         StudyNotOpen: readings have not begun.
+        StudyLocked: the study's database is locked.
         ReadingSkipped: the reader has skipped it.
     """
     reading = (
         Reading.objects.of(reader)
-        .select_related("reader__study")
+        .select_related("reader__study__database_lock")
         .select_for_update(of=("self",))
         .get(pk=reading_id)
     )
     if reading.reader.study.opened_at is None:
         raise StudyNotOpen("This study is not open yet.")
+    must_not_be_locked(reading.reader.study)
     if Skip.objects.filter(reading=reading).exists():
         raise ReadingSkipped("You have skipped this reading; it has ended.")
     return reading

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from django.db import transaction
 
+from reader_study.actions.locked import must_not_be_locked
 from reader_study.domain.design import Design
 from reader_study.domain.errors import (
     EarlyOpeningRefused,
@@ -73,17 +74,19 @@ def skip_reading(*, reader: User, reading_id: int, reason: str, now: datetime) -
     Raises:
         Reading.DoesNotExist: `reader` has no such reading.
         StudyNotOpen: readings have not begun.
+        StudyLocked: the study's database is locked.
         ReadingNotOpenYet: its session or the washout of its case has not come.
         SkipRefused: there is no reason, or it is submitted.
     """
     reading = (
         Reading.objects.of(reader)
-        .select_related("reader__study")
+        .select_related("reader__study__database_lock")
         .select_for_update(of=("self",))
         .get(pk=reading_id)
     )
     if reading.reader.study.opened_at is None:
         raise StudyNotOpen("This study is not open yet.")
+    must_not_be_locked(reading.reader.study)
     must_be_open(reading, now)
     reason = reason.strip()
     if not reason or len(reason) > REASON_LIMIT:
@@ -138,15 +141,17 @@ def open_early(*, study: Study, reading_id: int, by: User, reason: str, now: dat
 
     Raises:
         Reading.DoesNotExist: the study has no such reading.
+        StudyLocked: its database is locked.
         EarlyOpeningRefused: there is no reason, it is open already, or an earlier reading of
             the same case has not ended.
     """
     reading = (
         Reading.objects.of_study(study)
-        .select_related("reader__study")
+        .select_related("reader__study__database_lock")
         .select_for_update(of=("self",))
         .get(pk=reading_id)
     )
+    must_not_be_locked(reading.reader.study)
     reason = reason.strip()
     if not reason or len(reason) > REASON_LIMIT:
         raise EarlyOpeningRefused(f"A reason of at most {REASON_LIMIT} characters is needed.")

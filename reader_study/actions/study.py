@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
+from reader_study.actions.locked import must_not_be_locked
 from reader_study.actions.reference import truth_of_cases
 from reader_study.domain.allocation import Case as ToDeal
 from reader_study.domain.allocation import Place, deal
@@ -220,8 +221,10 @@ def open_study(*, study: Study, now: datetime) -> Study:
 
     Raises:
         StudyNotOpen: something it needs is missing; the text says what.
+        StudyLocked: its database is locked.
     """
     study = Study.objects.select_for_update().get(pk=study.pk)
+    must_not_be_locked(study)
     if study.opened_at is None:
         missing = [f"{check.name}: {check.detail}" for check in checklist(study) if not check.met]
         if missing:

@@ -15,8 +15,8 @@ from django.db import connection, transaction
 from reader_study.actions.prediction import bundle_hash
 from reader_study.domain.chain import content_hash, first_link, next_link
 from reader_study.domain.questionnaire import each_answer
-from reader_study.models import Answer, Chain, Prediction, Rating, Record, Study
-from reader_study.models.record import CONTENTS, contents_query
+from reader_study.models import Answer, Chain, DatabaseLock, Prediction, Rating, Record, Study
+from reader_study.models.record import AFTER_LOCK, CONTENTS, contents_query
 
 AT_ONCE = 1000
 BUNDLES_AT_ONCE = 100
@@ -93,6 +93,7 @@ class _Pass:
         self.link = first_link(study.pk)
         self.met = noted is None
         self.counts: Counter[str] = Counter()
+        self.locked = False
 
     def everything(self) -> None:
         """Raise `_Found` at the first thing that is broken."""
@@ -158,11 +159,23 @@ class _Pass:
         if content_hash(content) != bytes(record.content):
             problem = f"its content is not what was recorded; now it is {_short(content)}"
             raise _Found(*place, problem)
+        if self.locked and record.kind not in AFTER_LOCK:
+            raise _Found(*place, "it was recorded after the database was locked")
+        if record.kind == "database_lock":
+            self._lock(record)
         link = next_link(self.link, bytes(record.content))
         if link != bytes(record.link):
             raise _Found(*place, "its link does not follow from the records before it")
         self.number, self.link = record.number, link
         self.met |= link == self.noted
+
+    def _lock(self, record: Record) -> None:
+        """Hold the lock against the chain it closes."""
+        lock = DatabaseLock.objects.get(pk=record.row_id)
+        if (lock.records, lock.head) != (self.number, self.link.hex()):
+            problem = "the chain before it is not the one that was locked"
+            raise _Found(record.number, record.kind, record.row_id, problem)
+        self.locked = True
 
     # What follows from a row, and is stored beside it.
 

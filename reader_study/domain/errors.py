@@ -96,3 +96,27 @@ class AllocationImpossible(Refusal):
     """The cases cannot be dealt out as the protocol says."""
 
     code = "allocation_impossible"
+
+
+class StudyLocked(Refusal):
+    """The study's database is locked; nothing more is recorded in it."""
+
+    code = "study_locked"
+
+
+class NotLockedYet(Refusal):
+    """What was asked for is shown once the study's database is locked."""
+
+    code = "not_locked_yet"
+
+
+class LockRefused(Refusal):
+    """The database cannot be locked as things are; `open` says what is open."""
+
+    code = "lock_refused"
+
+
+class PasswordWrong(Refusal):
+    """The password that was asked again is another one."""
+
+    code = "password_wrong"

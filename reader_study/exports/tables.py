@@ -18,7 +18,7 @@ from reader_study.exports.events import (
     exposure_rows,
     time_rows,
 )
-from reader_study.models import EarlyOpening, Job, Prediction, Rating, Skip, Study
+from reader_study.models import DatabaseLock, EarlyOpening, Job, Prediction, Rating, Skip, Study
 
 READINGS = (
     Column("study", "text", "the study's name in addresses"),
@@ -197,6 +197,21 @@ def skip_rows(study: Study) -> Iterator[list[Any]]:
         yield [study.slug, *place, reading.position, *end]
 
 
+def database_lock(study: Study) -> dict[str, Any] | None:
+    """Return when, by whom and with what words the database of `study` was locked, if it was."""
+    lock = DatabaseLock.objects.filter(study=study).first()
+    if lock is None:
+        return None
+    return {
+        "at": time_of(lock.at),
+        "by": study.members.get(user=lock.by_id).pseudonym,
+        "statement": lock.statement,
+        "accepted": lock.accepted,
+        "records": lock.records,
+        "head": lock.head,
+    }
+
+
 def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
     """Yield what every column means, then what every question asks and allows."""
     tables = {
@@ -250,6 +265,8 @@ def write_tables(
                 counts[name] = write_csv(raw, columns, rows)
         protocol = {"protocol_hash": study.protocol_hash, "protocol": study.protocol}
         archive.writestr("protocol.json", json.dumps(protocol, indent=2, ensure_ascii=False))
+        if lock := database_lock(study):
+            archive.writestr("database_lock.json", json.dumps(lock, indent=2, ensure_ascii=False))
     return counts
 
 

@@ -5,7 +5,7 @@ load or use the truth, and by nothing that serves a reader. `apps.py` loads it f
 """
 
 from reader_study.models.account import Membership, Role, User
-from reader_study.models.conduct import EarlyOpening, Skip
+from reader_study.models.conduct import DatabaseLock, EarlyOpening, Skip
 from reader_study.models.event import Event
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
 from reader_study.models.reading import Answer, Draft, Rating, Reading
@@ -16,6 +16,7 @@ __all__ = [
     "Answer",
     "Case",
     "Chain",
+    "DatabaseLock",
     "Draft",
     "EarlyOpening",
     "Event",

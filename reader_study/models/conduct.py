@@ -1,10 +1,11 @@
-"""What coordinators and readers decide about single readings, for a reason."""
+"""What coordinators and readers decide about readings and studies, for a reason."""
 
 from django.db import models
 from django.db.models import Q
 
 from reader_study.models.account import User
 from reader_study.models.reading import Reading
+from reader_study.models.study import Study
 
 
 class EarlyOpening(models.Model):
@@ -44,3 +45,28 @@ class Skip(models.Model):
 
     def __str__(self) -> str:
         return f"skip of reading {self.reading_id}"
+
+
+class DatabaseLock(models.Model):
+    """The end of recording in a study, after which its results may be seen; there is no way back.
+
+    `accepted` lists what was open, and why it stayed so. `records` and `head` are the study's
+    chain just before; the database fills them in itself. Triggers refuse every change of
+    this row, and whatever would be recorded after it but the kinds of `record.AFTER_LOCK`.
+    """
+
+    study = models.OneToOneField(Study, models.PROTECT, related_name="database_lock")
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    statement = models.TextField()
+    accepted = models.JSONField()
+    records = models.BigIntegerField(default=0, editable=False)
+    head = models.CharField(max_length=64, default="", editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(statement=""), name="locked_with_a_statement"),
+        ]
+
+    def __str__(self) -> str:
+        return f"database lock of study {self.study_id}"

@@ -111,7 +111,25 @@ CONTENTS = {
             *("t.detail", "t.loaded_at", "t.nonce"),
         ),
     ),
+    ("database_lock", 1): Content(
+        "reader_study_databaselock t",
+        "t.study_id",
+        (
+            "t.id",
+            "t.study_id",
+            "t.by_id",
+            "t.at",
+            "t.statement",
+            "t.accepted",
+            "t.records",
+            "t.head",
+        ),
+    ),
 }
+
+# What may still be recorded once a study's database is locked: nothing that readers or
+# coordinators do in it. `reread_append` in the database holds a copy.
+AFTER_LOCK = frozenset({"prediction", "reference", "waiver", "key_access"})
 
 
 def contents_query(kind: str, version: int) -> str:

@@ -40,6 +40,11 @@ class Study(models.Model):
         """The protocol as an object."""
         return parse_protocol(self.protocol)
 
+    @property
+    def is_locked(self) -> bool:
+        """Whether recording has ended, for good; results may be seen from then on only."""
+        return hasattr(self, "database_lock")
+
 
 class Case(models.Model):
     """One CT examination of one subject, under a pseudonym.

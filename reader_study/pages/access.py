@@ -14,10 +14,16 @@ def member(request: HttpRequest, slug: str, *roles: Role) -> Study:
     user = request.user
     if not isinstance(user, User):
         raise Http404
-    study = Study.objects.filter(slug=slug).first()
+    study = Study.objects.select_related("database_lock__by").filter(slug=slug).first()
     if study is None:
         raise Http404
     role = Membership.objects.filter(study=study, user=user).values_list("role", flat=True).first()
     if role in roles or (role is None and user.is_superuser):
         return study
     raise Http404
+
+
+def is_coordinator(request: HttpRequest, study: Study) -> bool:
+    """Tell whether the caller coordinates `study`, which an administrator need not."""
+    mine = Membership.objects.filter(study=study, user=request.user.pk)
+    return mine.filter(role=Role.COORDINATOR).exists()

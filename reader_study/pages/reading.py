@@ -96,7 +96,7 @@ def worklist(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
     readings = (
         Reading.objects.of(request.user)
-        .select_related("reader__study", "case", "skip")
+        .select_related("reader__study__database_lock", "case", "skip")
         .order_by("reader__study_id", "session", "position")
     )
     by_study: dict[Study, list[Reading]] = {}
@@ -179,13 +179,16 @@ def reading_room(request: HttpRequest, reading_id: int) -> HttpResponse:
     assert isinstance(request.user, User)
     reading = (
         Reading.objects.of(request.user)
-        .select_related("reader__study", "case")
+        .select_related("reader__study__database_lock", "case")
         .filter(pk=reading_id)
         .first()
     )
     if reading is None:
         raise Http404
-    if reading.reader.study.opened_at is None or is_closed(reading) or hasattr(reading, "skip"):
+    study = reading.reader.study
+    if study.opened_at is None or study.is_locked:
+        return redirect("worklist")
+    if is_closed(reading) or hasattr(reading, "skip"):
         return redirect("worklist")
     if not opening_of(reading).has_come(timezone.now()):
         return redirect("worklist")

@@ -1,4 +1,4 @@
-"""The coordinator's page of a study."""
+"""The coordinator's page of a study, and what is decided there."""
 
 import tempfile
 
@@ -13,11 +13,11 @@ from django.views.decorators.http import require_POST, require_safe
 
 from reader_study.actions.schedule import open_early
 from reader_study.actions.study import checklist, open_study, prediction_progress
-from reader_study.domain.errors import EarlyOpeningRefused, StudyNotOpen
+from reader_study.domain.errors import Refusal
 from reader_study.domain.reading import Stage
 from reader_study.exports.tables import write_tables
 from reader_study.models import Case, EarlyOpening, Job, JobStatus, Reading, Role, User
-from reader_study.pages.access import member
+from reader_study.pages.access import is_coordinator, member
 
 IN_MEMORY = 8_000_000  # bytes of an export that are kept off the disk
 
@@ -48,6 +48,7 @@ def study(request: HttpRequest, slug: str) -> HttpResponse:
     design = found.rules.design
     context = {
         "study": found,
+        "is_coordinator": is_coordinator(request, found),
         "washout": design.washout if design.has_several_sessions else None,
         "early": EarlyOpening.objects.filter(reading__reader__study=found)
         .select_related("reading__reader", "by")
@@ -69,7 +70,7 @@ def open_readings(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         open_study(study=found, now=timezone.now())
         messages.success(request, "The study is open.")
-    except StudyNotOpen as refusal:
+    except Refusal as refusal:
         messages.error(request, refusal.detail)
     return redirect("study", slug=slug)
 
@@ -104,7 +105,7 @@ def open_one_early(request: HttpRequest, slug: str) -> HttpResponse:
             now=timezone.now(),
         )
         messages.success(request, "The reading can be begun; the reason is recorded.")
-    except EarlyOpeningRefused as refusal:
+    except Refusal as refusal:
         messages.error(request, refusal.detail)
     return redirect("study", slug=slug)
 
