@@ -4,7 +4,7 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
 from reader_study.api import dicomweb, readings
-from reader_study.pages import health, lock, reading, study
+from reader_study.pages import conduct, health, lock, reading, signing, study
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", reading.home, name="home"),
@@ -18,10 +18,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("logout", LogoutView.as_view(), name="logout"),
     path("worklist", reading.worklist, name="worklist"),
     path("worklist/skip", reading.skip, name="skip"),
+    path("worklist/sign/<slug:slug>/<int:session>", signing.sign, name="sign"),
     path("reading/<int:reading_id>", reading.reading_room, name="reading"),
     path("studies/<slug:slug>/", study.study, name="study"),
     path("studies/<slug:slug>/open", study.open_readings, name="study-open"),
     path("studies/<slug:slug>/open-early", study.open_one_early, name="study-open-early"),
+    path("studies/<slug:slug>/conduct", conduct.conduct, name="study-conduct"),
     path("studies/<slug:slug>/lock", lock.lock, name="study-lock"),
     path("studies/<slug:slug>/export.zip", study.export, name="study-export"),
     path("health/live", health.live, name="health-live"),

@@ -77,6 +77,7 @@ def samples(address: Address, readings: list[Reading]) -> list[str]:
             "instance_uid": uids[2],
             "frames": "1",
             "number": 1,
+            "session": 1,
         }
         found.append(reverse(address.name, kwargs={part: values[part] for part in address.parts}))
     return found

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import Count, F
 
+from reader_study.actions.signature import unsigned_sessions
 from reader_study.actions.verification import verify_study
 from reader_study.domain.errors import LockRefused
 from reader_study.domain.reading import Stage
@@ -78,6 +79,18 @@ def open_points(study: Study) -> list[OpenPoint]:
                 [f"{pseudonym}: {number}" for pseudonym, number in drafts],
             )
         )
+    if study.rules.conduct.signature != "off":
+        unsigned = unsigned_sessions(Reading.objects.of_study(study).order_by())
+        names = dict(study.members.readers().values_list("pk", "pseudonym"))
+        if unsigned:
+            found.append(
+                OpenPoint(
+                    "signatures",
+                    len(unsigned),
+                    f"{_many(len(unsigned), 'session is', 'sessions are')} not signed",
+                    sorted(f"{names[reader]}, session {number}" for reader, number in unsigned),
+                )
+            )
     waiting = Job.objects.filter(
         nodule__series__case__study=study, status=JobStatus.WAITING
     ).count()

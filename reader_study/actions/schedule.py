@@ -7,7 +7,7 @@ from uuid import uuid4
 from django.db import transaction
 
 from reader_study.actions.locked import must_not_be_locked
-from reader_study.domain.design import Design
+from reader_study.actions.signature import unsigned_sessions
 from reader_study.domain.errors import (
     EarlyOpeningRefused,
     ReadingClosed,
@@ -15,6 +15,7 @@ from reader_study.domain.errors import (
     SkipRefused,
     StudyNotOpen,
 )
+from reader_study.domain.protocol import Protocol
 from reader_study.domain.reading import Stage
 from reader_study.domain.schedule import Opening, Stand, openings
 from reader_study.models import EarlyOpening, Event, Reading, Skip, Study, User
@@ -23,8 +24,8 @@ REASON_LIMIT = 1000
 AT_ONCE = Opening(None, None)
 
 
-def openings_of(readings: Iterable[Reading], design: Design) -> Mapping[int, Opening]:
-    """Return when each of one reader's `readings`, all of a study, opens."""
+def openings_of(readings: Iterable[Reading], rules: Protocol) -> Mapping[int, Opening]:
+    """Return when each of one reader's `readings`, all of a study with `rules`, opens."""
     found = list(readings)
     of_these = {each.reader_id for each in found}
     skipped = dict(Skip.objects.filter(reading__reader__in=of_these).values_list("reading", "at"))
@@ -32,7 +33,10 @@ def openings_of(readings: Iterable[Reading], design: Design) -> Mapping[int, Ope
         Stand(each.session, each.case_id, each.submitted_at or skipped.get(each.pk))
         for each in found
     ]
-    when = openings(stands, design.washout)
+    unsigned = set()
+    if rules.conduct.signature == "before_next_session":
+        unsigned = {session for _, session in unsigned_sessions(found)}
+    when = openings(stands, rules.design.washout, unsigned)
     early = set(
         EarlyOpening.objects.filter(
             reading__reader__in={each.reader_id for each in found}
@@ -46,11 +50,11 @@ def openings_of(readings: Iterable[Reading], design: Design) -> Mapping[int, Ope
 
 def opening_of(reading: Reading) -> Opening:
     """Return when `reading` opens; one that has been opened stays so."""
-    design = reading.reader.study.rules.design
-    if reading.stage != Stage.ASSIGNED or not design.has_several_sessions:
+    rules = reading.reader.study.rules
+    if reading.stage != Stage.ASSIGNED or not rules.design.has_several_sessions:
         return AT_ONCE
     readings = Reading.objects.filter(reader=reading.reader_id)
-    return openings_of(readings, design)[reading.pk]
+    return openings_of(readings, rules)[reading.pk]
 
 
 def must_be_open(reading: Reading, now: datetime) -> None:
@@ -129,7 +133,8 @@ def in_words(opening: Opening, now: datetime) -> str:
     if opening.waits_for == 0:
         parts.append("when the training cases are submitted")
     elif opening.waits_for is not None:
-        parts.append(f"when session {opening.waits_for} is complete")
+        what = "signed" if opening.for_signature else "complete"
+        parts.append(f"when session {opening.waits_for} is {what}")
     if opening.not_before is not None and opening.not_before > now:
         parts.append(f"not before {opening.not_before:%Y-%m-%d %H:%M} UTC")
     return "Opens " + ", and ".join(parts) + "."

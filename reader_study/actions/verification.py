@@ -17,6 +17,7 @@ from reader_study.domain.chain import content_hash, first_link, next_link
 from reader_study.domain.questionnaire import each_answer
 from reader_study.models import Answer, Chain, DatabaseLock, Prediction, Rating, Record, Study
 from reader_study.models.record import AFTER_LOCK, CONTENTS, contents_query
+from reader_study.models.signature import wrong_signatures
 
 AT_ONCE = 1000
 BUNDLES_AT_ONCE = 100
@@ -190,6 +191,9 @@ class _Pass:
                 return _predictions(ids)
             case "event":
                 return _events(rows)
+            case "signature":
+                problem = "it does not sign what was recorded before it"
+                return ((row_id, problem) for row_id in wrong_signatures(ids))
         return iter(())
 
     def _answers(self, ids: list[int]) -> Iterator[tuple[int, str]]:

@@ -25,8 +25,9 @@ from reader_study.actions.reading import (
 from reader_study.actions.schedule import is_closed, openings_of
 from reader_study.api.access import ReaderView
 from reader_study.domain.blinding import Item
-from reader_study.domain.design import Design, name_for_reader
+from reader_study.domain.design import name_for_reader
 from reader_study.domain.errors import StepNotAllowed
+from reader_study.domain.protocol import Protocol
 from reader_study.domain.reading import ANSWERING, Stage
 from reader_study.models import Answer, Draft, Job, JobStatus, Reading, Skip
 
@@ -150,7 +151,7 @@ def describe(reading: Reading) -> dict[str, Any]:
     rules = study.rules
     stage = Stage(reading.stage)
     mine = list(Reading.objects.filter(reader=reading.reader_id))
-    following = _following(reading, mine, rules.design)
+    following = _following(reading, mine, rules)
     closed = is_closed(reading)
     locked = {
         answer.stage: answer.answers
@@ -199,9 +200,9 @@ def describe(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _following(reading: Reading, mine: list[Reading], design: Design) -> Reading | None:
+def _following(reading: Reading, mine: list[Reading], rules: Protocol) -> Reading | None:
     """Return the first other reading of the reader's that can be done now."""
-    when, now = openings_of(mine, design), timezone.now()
+    when, now = openings_of(mine, rules), timezone.now()
     skipped = set(
         Skip.objects.filter(reading__reader=reading.reader_id).values_list("reading", flat=True)
     )

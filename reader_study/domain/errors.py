@@ -80,6 +80,12 @@ class EarlyOpeningRefused(Refusal):
     code = "early_opening_refused"
 
 
+class SignatureRefused(Refusal):
+    """A session cannot be signed."""
+
+    code = "signature_refused"
+
+
 class ProtocolInvalid(Refusal):
     """A protocol that cannot be run; `problems` says where and why."""
 

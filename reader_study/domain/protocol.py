@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from reader_study.domain.analysis import Analysis, check_analysis
+from reader_study.domain.conduct import Conduct
 from reader_study.domain.design import Design
 from reader_study.domain.errors import ProtocolInvalid
 from reader_study.domain.mistakes import Mistake, Place, mistakes_of
@@ -65,6 +66,7 @@ class Protocol(Strict):
     allocation: Allocation
     ai: Ai
     questionnaire: Questionnaire
+    conduct: Conduct = later(Conduct())
     analysis: Analysis | None = later(None)
 
     @field_validator("analysis")

@@ -10,6 +10,7 @@ from typing import IO, Any
 from reader_study.domain.design import conditions
 from reader_study.domain.protocol import Protocol
 from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
+from reader_study.exports.conduct import SIGNATURES, signature_rows
 from reader_study.exports.events import (
     EXPOSURES,
     IDLE_AFTER_S,
@@ -221,6 +222,7 @@ def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
         "exposures": EXPOSURES,
         "early_openings": EARLY_OPENINGS,
         "skips": SKIPS,
+        "signatures": SIGNATURES,
     }
     for table, columns in tables.items():
         for column in columns:
@@ -257,6 +259,7 @@ def write_tables(
         "exposures.csv": ([c.name for c in EXPOSURES], exposure_rows(study)),
         "early_openings.csv": ([c.name for c in EARLY_OPENINGS], early_opening_rows(study)),
         "skips.csv": ([c.name for c in SKIPS], skip_rows(study)),
+        "signatures.csv": ([c.name for c in SIGNATURES], signature_rows(study)),
         "data_dictionary.csv": (header, dictionary_rows(study.rules)),
     }
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

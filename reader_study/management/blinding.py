@@ -62,7 +62,8 @@ METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
 SAFE = {"get", "head", "options"}
 # Where a reader may get something; whatever is not named here has to refuse.
 FOR_READERS = {
-    *("home", "login", "logout", "worklist", "skip", "reading", "health-live", "health-ready"),
+    *("home", "login", "logout", "worklist", "skip", "sign", "reading"),
+    *("health-live", "health-ready"),
     *("api-reading", "api-open", "api-draft", "api-lock", "api-submit", "api-ai", "api-events"),
     *("api-metadata", "api-frame"),
 }
@@ -347,6 +348,7 @@ class _Walk:
             **dict(zip(("study_uid", "series_uid", "instance_uid"), uids, strict=True)),
             "frames": "1",
             "number": 1,
+            "session": 1,
         }
         return reverse(address.name, kwargs={part: values[part] for part in address.parts})
 

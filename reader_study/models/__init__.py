@@ -10,6 +10,7 @@ from reader_study.models.event import Event
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
 from reader_study.models.reading import Answer, Draft, Rating, Reading
 from reader_study.models.record import Chain, Record
+from reader_study.models.signature import SessionSignature
 from reader_study.models.study import Case, Nodule, Series, Study
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Record",
     "Role",
     "Series",
+    "SessionSignature",
     "Skip",
     "Study",
     "User",

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from django.db import models
+from django.db.models import Q
 
 from reader_study.models.study import Study
 
@@ -38,6 +39,16 @@ class Record(models.Model):
     row_id = models.BigIntegerField()
     content = models.BinaryField()
     link = models.BinaryField()
+
+    class Meta:
+        indexes = [
+            # Events are most of the records, and nobody looks for theirs.
+            models.Index(
+                fields=["study", "kind", "row_id"],
+                condition=Q(kind__in=["answer", "skip", "signature", "unlock"]),
+                name="records_of_rows",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"record {self.number}: {self.kind} {self.row_id}"
@@ -110,6 +121,27 @@ CONTENTS = {
             *("t.id", "t.nodule_id", "n.x", "n.y", "n.z", "t.malignant", "t.source"),
             *("t.detail", "t.loaded_at", "t.nonce"),
         ),
+    ),
+    ("skip", 1): Content(
+        f"reader_study_skip t {_OF_A_READING}",
+        "m.study_id",
+        (
+            *("t.id", "t.reading_id", "r.reader_id", "r.case_id", "r.session", "r.position"),
+            *("t.reason", "t.at"),
+        ),
+    ),
+    ("early_opening", 1): Content(
+        f"reader_study_earlyopening t {_OF_A_READING}",
+        "m.study_id",
+        (
+            *("t.id", "t.reading_id", "r.reader_id", "r.case_id", "r.session", "r.position"),
+            *("t.by_id", "t.reason", "t.at"),
+        ),
+    ),
+    ("signature", 1): Content(
+        "reader_study_sessionsignature t join reader_study_membership m on m.id = t.reader_id",
+        "m.study_id",
+        ("t.id", "t.reader_id", "t.session", "t.name", "t.meaning", "t.digest", "t.at"),
     ),
     ("database_lock", 1): Content(
         "reader_study_databaselock t",

@@ -25,7 +25,8 @@ from reader_study.domain.design import TRAINING, Design, name_for_reader
 from reader_study.domain.errors import Refusal
 from reader_study.domain.reading import Stage
 from reader_study.domain.schedule import Opening
-from reader_study.models import Membership, Reading, Role, Study, User
+from reader_study.models import Membership, Reading, Role, SessionSignature, Study, User
+from reader_study.models.signature import valid_signatures
 
 STATES = {
     Stage.ASSIGNED: "Not begun",
@@ -53,12 +54,18 @@ class Line(NamedTuple):
 
 
 class Session(NamedTuple):
-    """The readings of one session; `opens` says when its first one opens, if not now."""
+    """The readings of one session; `opens` says when its first one opens, if not now.
 
+    `to_sign` where it has ended, and the protocol asks for the reader's signature.
+    """
+
+    number: int
     title: str
     lines: list[Line]
     done: int
     opens: str
+    to_sign: bool
+    signature: SessionSignature | None
 
 
 class Worklist(NamedTuple):
@@ -109,21 +116,29 @@ def worklist(request: HttpRequest) -> HttpResponse:
 
 
 def _list(study: Study, readings: list[Reading]) -> Worklist:
-    design, now = study.rules.design, timezone.now()
+    rules, now = study.rules, timezone.now()
+    design = rules.design
     several = design.has_several_sessions
-    when = openings_of(readings, design) if several else {}
+    when = openings_of(readings, rules) if several else {}
+    signs = rules.conduct.signature != "off"
+    signed = valid_signatures({readings[0].reader_id}) if signs else {}
     sessions = []
     for session, group in groupby(readings, key=lambda reading: reading.session):
         lines = [_line(each, design, when.get(each.pk, AT_ONCE), now) for each in group]
         title = "Training" if session == TRAINING else f"Session {session}"
         done = sum(line.ended for line in lines)
         waiting = [line.opens for line in lines if not line.ended]
+        signature = signed.get((readings[0].reader_id, session))
+        ended = all(line.ended for line in lines)
         sessions.append(
             Session(
+                session,
                 title if several else "",
                 lines,
                 done,
                 min(waiting, default="") if all(waiting) else "",
+                signs and ended and session != TRAINING and signature is None,
+                signature,
             )
         )
     lines = [line for session in sessions for line in session.lines]
