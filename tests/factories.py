@@ -4,6 +4,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 from django.utils import timezone
@@ -43,6 +44,25 @@ def a_protocol(**changes: Any) -> dict[str, Any]:
     if changes.keys() & {"design", "questionnaire"}:
         del document["analysis"]
     return {**document, **changes}
+
+
+def free_response(**changes: Any) -> dict[str, Any]:
+    """What makes the demonstration's protocol one of free response."""
+    ready = yaml.safe_load((DEMONSTRATION.parent / "free_response.yaml").read_text())
+    return {name: ready[name] for name in ("findings", "questionnaire")} | changes
+
+
+def a_mark(
+    reading: Reading, point: tuple[float, float, float] = (11.25, -20.5, 30.0), **values: Any
+) -> dict[str, Any]:
+    """A mark in the first series of a reading's case, rated in full; `values` by question."""
+    given = {"rating": 80, "consistency": "solid", "malignancy": 60, **values}
+    return {
+        "id": str(uuid4()),
+        "series": Series.objects.filter(case=reading.case).values_list("pk", flat=True)[0],
+        "point_mm": list(point),
+        "answers": {name: {"value": value} for name, value in given.items()},
+    }
 
 
 def a_study(*, is_open: bool = True, **changes: Any) -> Study:

@@ -235,6 +235,7 @@ def _register(study: Study, found: SeriesReport, placed: NoduleReport, now: date
             series_uid=found.series_uid,
             frame_of_reference_uid=found.frame_of_reference_uid,
             slices=len(found.files),
+            geometry=found.geometry and found.geometry.volume(),
         )
     added = 0
     # From the head downwards: the order of a list might tell which ones matter.

@@ -6,6 +6,7 @@ action may be called twice: a client that lost the response sends it again.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ from django.db import transaction
 
 from reader_study.actions.locked import must_not_be_locked
 from reader_study.actions.schedule import must_be_open
+from reader_study.domain.answers import Problem, each_answer, find_problems, only_asked
 from reader_study.domain.blinding import Item, visible
 from reader_study.domain.errors import (
     AnswerLocked,
@@ -23,16 +25,17 @@ from reader_study.domain.errors import (
     StepNotAllowed,
     StudyNotOpen,
 )
-from reader_study.domain.questionnaire import Problem, each_answer, find_problems, only_asked
 from reader_study.domain.reading import Path, Stage, Step, advance
 from reader_study.models import (
     Answer,
     Draft,
     Event,
+    Mark,
     Nodule,
     Prediction,
     Rating,
     Reading,
+    Series,
     Skip,
     User,
 )
@@ -67,7 +70,9 @@ def path_of(reading: Reading) -> Path:
 
 
 def nodules_of(reading: Reading) -> list[Nodule]:
-    """Return the nodules of the reading's case, by number."""
+    """Return the nodules that the reader is given to rate, by number: none in free response."""
+    if not reading.reader.study.rules.findings.has_given:
+        return []
     return list(Nodule.objects.filter(series__case=reading.case_id).order_by("number", "pk"))
 
 
@@ -125,7 +130,7 @@ def save_draft(
             else "This reading has not reached that stage.",
             stage=reading.stage,
         )
-    _check(reading, answers, complete=False)
+    _check(reading, stage, answers, complete=False)
     draft = Draft.objects.filter(reading=reading, stage=stage).first()
     held = draft.version if draft else 0
     if draft and draft.answers == answers:
@@ -142,15 +147,28 @@ def save_draft(
     )[0]
 
 
-def _check(reading: Reading, answers: Mapping[str, Any], *, complete: bool) -> None:
-    nodules = [str(nodule.pk) for nodule in nodules_of(reading)]
-    questionnaire = reading.reader.study.rules.questionnaire
-    problems = find_problems(questionnaire, nodules, answers, complete=False)
+def _check(reading: Reading, stage: Stage, answers: Mapping[str, Any], *, complete: bool) -> None:
+    rules = reading.reader.study.rules
+    before = None
+    if stage is Stage.AIDED and rules.findings.has_marks:
+        before = Answer.objects.filter(reading=reading, stage=Stage.UNAIDED).first()
+    find = partial(
+        find_problems,
+        rules.questionnaire,
+        [str(nodule.pk) for nodule in nodules_of(reading)],
+        answers,
+        findings=rules.findings,
+        volumes={
+            series.pk: series.volume for series in Series.objects.filter(case=reading.case_id)
+        },
+        locked=before.answers if before else None,
+    )
+    problems = find(complete=False)
     if problems:
         raise AnswersInvalid(
             "Some answers do not fit their questions.", problems=_in_place(problems)
         )
-    open_ = find_problems(questionnaire, nodules, answers, complete=True) if complete else []
+    open_ = find(complete=True) if complete else []
     if open_:
         raise AnswersIncomplete(
             f"{len(open_)} required answers are missing.", problems=_in_place(open_)
@@ -162,10 +180,11 @@ def _in_place(problems: Sequence[Problem]) -> list[dict[str, Any]]:
     return [
         {
             "nodule": int(nodule) if nodule and nodule.isdecimal() else None,
+            "mark": mark,
             "question": question,
             "detail": detail,
         }
-        for nodule, question, detail in problems
+        for nodule, question, detail, mark in problems
     ]
 
 
@@ -218,7 +237,7 @@ def _lock(
             )
         return reading
     after = advance(Stage(reading.stage), step, path_of(reading))
-    _check(reading, answers, complete=True)
+    _check(reading, stage, answers, complete=True)
     answer = Answer.objects.create(
         reading=reading,
         stage=stage,
@@ -226,16 +245,7 @@ def _lock(
         protocol_hash=reading.reader.study.protocol_hash,
         locked_at=now,
     )
-    Rating.objects.bulk_create(
-        Rating(
-            answer=answer,
-            nodule_id=None if given.nodule is None else int(given.nodule),
-            question=given.question,
-            value=given.value,
-            cannot_assess=given.cannot_assess,
-        )
-        for given in each_answer(answers)
-    )
+    _store(answer)
     _tell(reading, step.value, now, answer=answer.pk)
     reading.stage = after
     fields = ["stage"]
@@ -249,6 +259,32 @@ def _lock(
             reading=reading, stage=Stage.AIDED, version=0, answers=answers, saved_at=now
         )
     return reading
+
+
+def _store(answer: Answer) -> None:
+    """Write what a locked answer says, a row a mark and a rating."""
+    marks = Mark.objects.bulk_create(
+        Mark(
+            answer=answer,
+            key=mark["id"],
+            number=number,
+            series_id=mark["series"],
+            **dict(zip("xyz", mark["point_mm"], strict=True)),
+        )
+        for number, mark in enumerate(answer.answers.get("marks", []), start=1)
+    )
+    by_key = {str(mark.key): mark for mark in marks}
+    Rating.objects.bulk_create(
+        Rating(
+            answer=answer,
+            nodule_id=None if given.nodule is None else int(given.nodule),
+            mark=by_key.get(given.mark or ""),
+            question=given.question,
+            value=given.value,
+            cannot_assess=given.cannot_assess,
+        )
+        for given in each_answer(answer.answers)
+    )
 
 
 class Told(NamedTuple):

@@ -13,9 +13,18 @@ from typing import NamedTuple
 from django.db import connection, transaction
 
 from reader_study.actions.prediction import bundle_hash
+from reader_study.domain.answers import each_answer
 from reader_study.domain.chain import content_hash, first_link, next_link
-from reader_study.domain.questionnaire import each_answer
-from reader_study.models import Answer, Chain, DatabaseLock, Prediction, Rating, Record, Study
+from reader_study.models import (
+    Answer,
+    Chain,
+    DatabaseLock,
+    Mark,
+    Prediction,
+    Rating,
+    Record,
+    Study,
+)
 from reader_study.models.record import AFTER_LOCK, CONTENTS, contents_query
 from reader_study.models.signature import wrong_signatures
 
@@ -199,17 +208,28 @@ class _Pass:
     def _answers(self, ids: list[int]) -> Iterator[tuple[int, str]]:
         ratings: dict[int, list[str]] = {row_id: [] for row_id in ids}
         for answer_id, *rating in Rating.objects.filter(answer__in=ids).values_list(
-            "answer_id", "nodule_id", "question", "cannot_assess", "value"
+            "answer_id", "nodule_id", "mark__key", "question", "cannot_assess", "value"
         ):
-            ratings[answer_id].append(json.dumps(rating))
+            ratings[answer_id].append(json.dumps(rating, default=str))
+        marks: dict[int, list[str]] = {row_id: [] for row_id in ids}
+        for answer_id, *mark in Mark.objects.filter(answer__in=ids).values_list(
+            "answer_id", "number", "key", "series_id", "x", "y", "z"
+        ):
+            marks[answer_id].append(json.dumps(mark, default=str))
         forms = Answer.objects.filter(pk__in=ids)
         for row_id, form, protocol_hash in forms.values_list("pk", "answers", "protocol_hash"):
             wanted = [
-                json.dumps([nodule and int(nodule), question, cannot_assess, value])
-                for nodule, question, value, cannot_assess in each_answer(form)
+                json.dumps([nodule and int(nodule), mark, question, cannot_assess, value])
+                for nodule, question, value, cannot_assess, mark in each_answer(form)
+            ]
+            placed = [
+                json.dumps([number, mark["id"], mark["series"], *map(float, mark["point_mm"])])
+                for number, mark in enumerate(form.get("marks", []), start=1)
             ]
             if sorted(wanted) != sorted(ratings[row_id]):
                 yield row_id, "its ratings are not those of the form that was sent"
+            elif sorted(placed) != sorted(marks[row_id]):
+                yield row_id, "its marks are not those of the form that was sent"
             elif protocol_hash != self.study.protocol_hash:
                 yield row_id, "it was given under another protocol than the study's"
 

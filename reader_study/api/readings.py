@@ -1,6 +1,6 @@
 """Readings: what the reading room shows, and what it sends."""
 
-from typing import Any
+from typing import Any, get_args
 
 from django.urls import reverse
 from django.utils import timezone
@@ -27,12 +27,16 @@ from reader_study.api.access import ReaderView
 from reader_study.domain.blinding import Item
 from reader_study.domain.design import name_for_reader
 from reader_study.domain.errors import StepNotAllowed
+from reader_study.domain.findings import Findings
+from reader_study.domain.lung_rads import TABLE
 from reader_study.domain.protocol import Protocol
+from reader_study.domain.questionnaire import Question
 from reader_study.domain.reading import ANSWERING, Stage
 from reader_study.models import Answer, Draft, Job, JobStatus, Reading, Skip
 
 EVENTS_AT_ONCE = 200
 EVENT_DATA_LIMIT = 4000
+_BANDS = [band._asdict() for band in TABLE]
 
 
 class NoduleSerializer(serializers.Serializer[Any]):
@@ -47,6 +51,7 @@ class NoduleSerializer(serializers.Serializer[Any]):
 class SeriesSerializer(serializers.Serializer[Any]):
     """Where a series' images are, under pseudonymous UIDs."""
 
+    id = serializers.IntegerField()
     study_uid = serializers.CharField()
     series_uid = serializers.CharField()
     dicomweb = serializers.CharField()
@@ -82,27 +87,51 @@ class WhenSerializer(serializers.Serializer[Any]):
         return {**super().get_fields(), "is": options}
 
 
+class BandSerializer(serializers.Serializer[Any]):
+    """The category of nodules of these kinds and changes from a size on, until the next band."""
+
+    kinds = serializers.ListField(child=serializers.CharField())
+    changes = serializers.ListField(child=serializers.CharField())
+    size_mm = serializers.FloatField()
+    solid_mm = serializers.FloatField()
+    category = serializers.CharField()
+
+
+class ComputedSerializer(serializers.Serializer[Any]):
+    """The questions from which a category follows, and the table in which it is looked up."""
+
+    type = serializers.CharField()
+    diameter_mm = serializers.CharField()
+    solid_mm = serializers.CharField()
+    change = serializers.CharField()
+    reason = serializers.CharField()
+    table = serializers.ListField(child=BandSerializer(), default=_BANDS)
+
+
 class QuestionSerializer(serializers.Serializer[Any]):
     """A question of the form."""
 
     name = serializers.CharField()
     label = serializers.CharField()  # type: ignore[assignment]
     help = serializers.CharField()
-    kind = serializers.ChoiceField(["single_choice", "multiple_choice", "scale", "number", "text"])
+    kind = serializers.ChoiceField(get_args(Question.model_fields["kind"].annotation))
     required = serializers.BooleanField()  # type: ignore[assignment]
     cannot_assess = serializers.BooleanField()
     options = OptionSerializer(many=True)
     scale = ScaleSerializer(allow_null=True)
     unit = serializers.CharField(allow_null=True)
     semantic = serializers.BooleanField()
+    measures = serializers.CharField(allow_null=True, default=None)
+    computed = ComputedSerializer(allow_null=True, default=None)
     when = WhenSerializer(allow_null=True, default=None)
 
 
 class QuestionnaireSerializer(serializers.Serializer[Any]):
-    """The questions about a case, and about each of its nodules."""
+    """The questions about a case, about each of its nodules, and about marks before those."""
 
     case = QuestionSerializer(many=True)
     nodule = QuestionSerializer(many=True)
+    mark = QuestionSerializer(many=True, default=[])
 
 
 class LockedSerializer(serializers.Serializer[Any]):
@@ -135,6 +164,7 @@ class ReadingSerializer(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
     worklist = serializers.CharField()
     shows = serializers.ListField(child=serializers.CharField())
+    findings = serializers.ChoiceField([each.value for each in Findings])
     nodules = NoduleSerializer(many=True)
     series = SeriesSerializer(many=True)
     questionnaire = QuestionnaireSerializer()
@@ -172,17 +202,11 @@ def describe(reading: Reading) -> dict[str, Any]:
         "next": reverse("reading", args=[following.pk]) if following else None,
         "worklist": reverse("worklist"),
         "shows": list(visible_items(reading)),
-        "nodules": [
-            {
-                "id": nodule.pk,
-                "number": nodule.number,
-                "centre_mm": nodule.centre_mm,
-                "diameter_mm": nodule.diameter_mm,
-            }
-            for nodule in nodules_of(reading)
-        ],
+        "findings": rules.findings.value,
+        "nodules": nodules_of(reading),
         "series": [
             {
+                "id": series.pk,
                 "study_uid": pseudonym(reading, series.study_uid),
                 "series_uid": pseudonym(reading, series.series_uid),
                 "dicomweb": f"/api/readings/{reading.pk}/dicomweb",
@@ -389,10 +413,14 @@ class SaliencySerializer(serializers.Serializer[Any]):
 
 
 class NoduleAiSerializer(serializers.Serializer[Any]):
-    """What the AI says of a nodule; the parts the condition does not show are absent."""
+    """What the AI says of a nodule; the parts the condition does not show are absent.
+
+    `place` is there where the reader was not given the nodule: it is a mark of the AI.
+    """
 
     status = serializers.ChoiceField(["done", "failed"])
     detail = serializers.CharField()
+    place = NoduleSerializer(required=False)
     score = ScoreSerializer(required=False)
     semantic = serializers.DictField(
         child=serializers.DictField(child=serializers.FloatField()), required=False
@@ -430,14 +458,19 @@ class AiView(ReaderView):
             raise Reading.DoesNotExist from None
         jobs = Job.objects.filter(
             nodule__series__case=reading.case_id, model=reading.reader.study.rules.ai.model
-        ).select_related("prediction__model_version")
+        ).select_related("nodule", "prediction__model_version")
+        given = reading.reader.study.rules.findings.has_given
         version = next(
             (job.prediction.model_version for job in jobs if job.status == JobStatus.DONE), None
         )
         card = version.card if version else {}
         return Response(
             {
-                "nodules": {str(job.nodule_id): _shown(job, items) for job in jobs},
+                "nodules": {
+                    str(job.nodule_id): {**_shown(job, items), **({} if given else _place(job))}
+                    for job in jobs
+                    if given or job.status == JobStatus.DONE  # else nothing is marked
+                },
                 "model": {
                     "title": card.get("title", ""),
                     "version": version.version if version else "",
@@ -446,6 +479,10 @@ class AiView(ReaderView):
                 },
             }
         )
+
+
+def _place(job: Job) -> dict[str, Any]:
+    return {"place": NoduleSerializer(job.nodule).data}
 
 
 def _shown(job: Job, items: tuple[Item, ...]) -> dict[str, Any]:

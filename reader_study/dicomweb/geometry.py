@@ -1,7 +1,7 @@
 """Where the slices of a series lie in the patient: LPS millimetres."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +41,19 @@ class Geometry(NamedTuple):
     def last(self) -> Vector:
         """Place of the first voxel of the last slice."""
         return self.first + self.covers_mm * self.normal
+
+    def volume(self) -> dict[str, list[Any]]:
+        """Return it as numbers: the first voxel, and axes, steps and counts of voxels."""
+        return {
+            "first": self.first.tolist(),
+            "axes": [
+                self.along_row.tolist(),
+                self.along_column.tolist(),
+                self.normal.tolist(),
+            ],
+            "steps_mm": [self.column_mm, self.row_mm, self.slice_mm],
+            "counts": [self.columns, self.rows, self.slices],
+        }
 
     def depth_mm(self, point: ArrayLike) -> float:
         """Return how far inside the volume a point lies; negative outside of it.

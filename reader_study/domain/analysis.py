@@ -20,7 +20,7 @@ ConditionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}(/[a-z]+)?$"
 Pair = tuple[ConditionName, ConditionName]
 
 # Answers of these kinds have an order, so that one can be more suspicious than another.
-RATED = ("scale", "number", "single_choice")
+RATED = ("scale", "number", "measurement", "single_choice")
 # Answers of these kinds can agree.
 COMPARABLE = (*RATED, "multiple_choice")
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
+from reader_study.domain.findings import Findings
 from reader_study.domain.reading import Stage
 
 
@@ -31,6 +32,14 @@ def visible(stage: Stage, condition: Iterable[Item]) -> tuple[Item, ...]:
         return ()
     shown = set(condition)
     return tuple(item for item in ARTEFACTS if item in shown)
+
+
+def nodules_are_shown(findings: Findings, stage: Stage, condition: Iterable[Item]) -> bool:
+    """Tell whether a reader may know at `stage` where the study's nodules are.
+
+    Where readers find nodules themselves, that is when the AI is shown, whose marks they are.
+    """
+    return findings.has_given or bool(visible(stage, condition))
 
 
 def is_visible(item: Item, stage: Stage, condition: Iterable[Item]) -> bool:

@@ -6,7 +6,9 @@ left to the reader: benign calcification or fat (1), juxtapleural nodules, cysts
 nodules, and features that raise suspicion (4X).
 """
 
+import math
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Kind(StrEnum):
@@ -40,6 +42,55 @@ class Category(StrEnum):
     FOUR_B = "4b"
 
 
+class Band(NamedTuple):
+    """The category of nodules of these kinds and changes from a size on, until the next band.
+
+    `solid_mm` is of the solid part, and 0 for nodules of other kinds.
+    """
+
+    kinds: tuple[Kind, ...]
+    changes: tuple[Change, ...]
+    size_mm: float
+    solid_mm: float
+    category: Category
+
+
+_UNCHANGED = (Change.BASELINE, Change.STABLE, Change.SLOWLY_GROWING)
+_MORE = (Change.GROWING, Change.NEW)
+_SOLID, _PART, _NON = (Kind.SOLID,), (Kind.PART_SOLID,), (Kind.NON_SOLID,)
+
+# Of the bands that a nodule reaches, the last one counts. The reading room is sent this table with
+# the form, so that what it shows is looked up in the same one.
+TABLE = (
+    Band(_SOLID, _UNCHANGED, 0, 0, Category.TWO),
+    Band(_SOLID, _UNCHANGED, 6, 0, Category.THREE),
+    Band(_SOLID, _UNCHANGED, 8, 0, Category.FOUR_A),
+    Band(_SOLID, _UNCHANGED, 15, 0, Category.FOUR_B),
+    Band(_SOLID, (Change.NEW,), 0, 0, Category.TWO),
+    Band(_SOLID, (Change.NEW,), 4, 0, Category.THREE),
+    Band(_SOLID, (Change.NEW,), 6, 0, Category.FOUR_A),
+    Band(_SOLID, (Change.GROWING,), 0, 0, Category.FOUR_A),
+    Band(_SOLID, _MORE, 8, 0, Category.FOUR_B),
+    Band(_PART, _UNCHANGED, 0, 0, Category.TWO),
+    Band(_PART, _UNCHANGED, 6, 0, Category.THREE),
+    Band(_PART, _UNCHANGED, 6, 6, Category.FOUR_A),
+    Band(_PART, _UNCHANGED, 6, 8, Category.FOUR_B),
+    Band(_PART, (Change.GROWING,), 0, 0, Category.FOUR_A),
+    Band(_PART, (Change.GROWING,), 0, 4, Category.FOUR_B),
+    Band(_PART, (Change.NEW,), 0, 0, Category.THREE),
+    Band(_PART, (Change.NEW,), 6, 0, Category.FOUR_A),
+    Band(_PART, (Change.NEW,), 6, 4, Category.FOUR_B),
+    # Growing faster at 30 mm or more is named nowhere; it is no better than new.
+    Band(_NON, tuple(Change), 0, 0, Category.TWO),
+    Band(_NON, (Change.BASELINE, *_MORE), 30, 0, Category.THREE),
+)
+
+
+def tenth(millimetres: float) -> float:
+    """Round to one decimal, a half upwards: as the reading room does, to the last bit."""
+    return math.floor(millimetres * 10 + 0.5) / 10
+
+
 def lung_rads(
     kind: Kind, diameter_mm: float, change: Change, solid_mm: float | None = None
 ) -> Category:
@@ -48,45 +99,20 @@ def lung_rads(
     Raises:
         ValueError: a size is not positive, or the solid part is missing or the larger one.
     """
-    size = round(diameter_mm, 1)
-    if not size > 0:
+    if not 0 < diameter_mm < math.inf or not (size := tenth(diameter_mm)) > 0:
         raise ValueError("a diameter is more than 0 mm")
-    match kind:
-        case Kind.SOLID:
-            return _solid(size, change)
-        case Kind.PART_SOLID:
-            if solid_mm is None:
-                raise ValueError("a part-solid nodule needs the diameter of its solid part")
-            solid = round(solid_mm, 1)
-            if not 0 < solid <= size:
-                raise ValueError("the solid part is more than 0 mm, and no larger than the nodule")
-            return _part_solid(size, solid, change)
-        case Kind.NON_SOLID:
-            # Growing faster at 30 mm or more is named nowhere; it is no better than new.
-            calm = change in {Change.STABLE, Change.SLOWLY_GROWING}
-            return Category.TWO if size < 30 or calm else Category.THREE
-
-
-def _solid(size: float, change: Change) -> Category:
-    if change is Change.NEW:
-        return _step(size, (4, 6, 8))
-    if change is Change.GROWING:
-        return Category.FOUR_A if size < 8 else Category.FOUR_B
-    return _step(size, (6, 8, 15))
-
-
-def _part_solid(size: float, solid: float, change: Change) -> Category:
-    if change is Change.NEW and size < 6:
-        return Category.THREE
-    if change in {Change.NEW, Change.GROWING}:
-        return Category.FOUR_A if solid < 4 else Category.FOUR_B
-    if size < 6:
-        return Category.TWO
-    if solid < 6:
-        return Category.THREE
-    return Category.FOUR_A if solid < 8 else Category.FOUR_B
-
-
-def _step(size: float, ends: tuple[float, float, float]) -> Category:
-    """Return the category between whose ends `size` lies; each begins with its lower end."""
-    return list(Category)[sum(size >= end for end in ends)]
+    solid = 0.0
+    if kind is Kind.PART_SOLID:
+        if solid_mm is None:
+            raise ValueError("a part-solid nodule needs the diameter of its solid part")
+        solid = tenth(solid_mm)
+        if not 0 < solid <= size:
+            raise ValueError("the solid part is more than 0 mm, and no larger than the nodule")
+    return [
+        band.category
+        for band in TABLE
+        if kind in band.kinds
+        and change in band.changes
+        and size >= band.size_mm
+        and solid >= band.solid_mm
+    ][-1]

@@ -18,7 +18,8 @@ from reader_study.domain.analysis import Analysis, check_analysis
 from reader_study.domain.conduct import Conduct
 from reader_study.domain.design import Design
 from reader_study.domain.errors import ProtocolInvalid
-from reader_study.domain.mistakes import Mistake, Place, mistakes_of
+from reader_study.domain.findings import RATING, Findings
+from reader_study.domain.mistakes import Mistake, Mistakes, Place, mistakes_of
 from reader_study.domain.questionnaire import Questionnaire
 from reader_study.domain.strict import Strict, later
 
@@ -65,6 +66,7 @@ class Protocol(Strict):
     opens: Literal["when_ready", "by_coordinator"] = "by_coordinator"
     allocation: Allocation
     ai: Ai
+    findings: Findings = later(Findings.GIVEN)
     questionnaire: Questionnaire
     conduct: Conduct = later(Conduct())
     analysis: Analysis | None = later(None)
@@ -79,6 +81,18 @@ class Protocol(Strict):
         if analysis and design and questionnaire:
             check_analysis(analysis, design, questionnaire)
         return analysis
+
+    @model_validator(mode="after")
+    def _marks_are_asked_about(self) -> Self:
+        wrong = Mistakes()
+        if self.findings.has_marks and not self.questionnaire.mark:
+            says = f"readers mark what they find: ask here for a {RATING!r} of each mark"
+            wrong.at("questionnaire", "mark", says=says)
+        if self.questionnaire.mark and not self.findings.has_marks:
+            says = "nothing is marked; 'findings' says free_response or both where readers mark"
+            wrong.at("questionnaire", "mark", says=says)
+        wrong.tell()
+        return self
 
 
 def find_mistakes(document: Mapping[str, Any]) -> list[Mistake]:

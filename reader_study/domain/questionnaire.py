@@ -1,12 +1,12 @@
-"""The questions of a study, and when an answer fits and is complete."""
+"""The questions of a study."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
-from reader_study.domain.lung_rads import Category, Change, Kind, lung_rads
+from reader_study.domain.findings import NO_FINDING, RATING
+from reader_study.domain.lung_rads import Category, Change, Kind
 from reader_study.domain.mistakes import Mistakes
 from reader_study.domain.strict import Strict, later
 
@@ -15,7 +15,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 # Of an option: a name, or a number of a scale of words, such as LIDC's.
 Value = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]{0,63}$")]
 
-TEXT_LIMIT = 2000
+
+# Kinds of questions that are answered with a number.
+NUMBERS = frozenset({"scale", "number", "measurement"})
 
 
 class Option(Strict):
@@ -91,12 +93,14 @@ class Question(Strict):
     """One question about a nodule or a case.
 
     `semantic` marks a question in the words of the AI's semantic features, whose
-    prediction is then shown beside the reader's rating.
+    prediction is then shown beside the reader's rating. A `measurement` is a number of
+    millimetres that is taken from the viewer, or typed: of a bidirectional measurement
+    what it `measures`, of a distance its length.
     """
 
     name: Name
     label: str
-    kind: Literal["single_choice", "multiple_choice", "scale", "number", "text"]
+    kind: Literal["single_choice", "multiple_choice", "scale", "number", "measurement", "text"]
     help: str = ""
     required: bool = True
     cannot_assess: bool = False
@@ -104,6 +108,7 @@ class Question(Strict):
     scale: Scale | None = None
     unit: str | None = None
     semantic: bool = False
+    measures: Literal["mean_diameter", "long_axis", "short_axis"] | None = later(None)
     when: When | None = later(None)
     computed: LungRads | None = later(None)
 
@@ -118,32 +123,66 @@ class Question(Strict):
             raise ValueError(f"{self.name!r} offers an option twice")
         if self.kind == "scale" and self.scale is None:
             raise ValueError(f"the scale {self.name!r} needs its ends")
-        if self.scale is not None and self.kind not in {"scale", "number"}:
+        if self.scale is not None and self.kind not in NUMBERS:
             raise ValueError(f"{self.name!r} is no number and cannot have a scale")
+        if (self.kind == "measurement") != (self.measures is not None):
+            raise ValueError(
+                f"{self.name!r} needs the kind 'measurement' and what it 'measures', or neither"
+            )
+        if self.kind == "measurement" and self.unit != "mm":
+            raise ValueError(f"the unit of the measurement {self.name!r} is mm")
         if self.computed and self.kind != "single_choice":
             raise ValueError(f"{self.name!r} is computed, and has to be a single choice")
         return self
 
 
 class Questionnaire(Strict):
-    """The questions asked once per case, and once per nodule."""
+    """The questions asked once per case, and once per nodule.
+
+    What a reader has marked is asked about as a nodule is, after the questions of `mark`.
+    """
 
     case: tuple[Question, ...] = ()
     nodule: tuple[Question, ...] = ()
+    mark: tuple[Question, ...] = later(())
+
+    @property
+    def of_a_mark(self) -> tuple[Question, ...]:
+        """The questions asked about a mark."""
+        return (*self.mark, *self.nodule)
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        for part in (self.case, self.nodule):
+        for part in (self.case, self.of_a_mark):
             names = [question.name for question in part]
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"two questions are named {twice[0]!r}")
+        if any(question.name == NO_FINDING for question in self.case):
+            raise ValueError(f"{NO_FINDING!r} is the name of an answer of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _marks_are_ranked(self) -> Self:
+        rating = next((each for each in self.mark if each.name == RATING), None)
+        ranks = (
+            rating is not None
+            and rating.kind == "scale"
+            and rating.required
+            and not rating.cannot_assess
+            and rating.when is None
+        )
+        if self.mark and not ranks:
+            raise ValueError(
+                f"marks are ranked by a question {RATING!r}: a scale that is always answered"
+            )
         return self
 
     @model_validator(mode="after")
     def _conditions_can_hold(self) -> Self:
         wrong = Mistakes()
-        for part, questions in (("case", self.case), ("nodule", self.nodule)):
+        parts = (("case", self.case), ("nodule", self.nodule), ("mark", self.mark))
+        for part, questions in parts:
             earlier: dict[str, Question] = {}
             for number, question in enumerate(questions):
                 if question.when:
@@ -182,8 +221,8 @@ def _check_computed(
         wrong.at(part, number, "options", says=f"the category {missing[0]!r} is missing")
     for field, kinds, values in (
         ("type", {"single_choice"}, {kind.value for kind in Kind}),
-        ("diameter_mm", {"number", "scale"}, set()),
-        ("solid_mm", {"number", "scale"}, set()),
+        ("diameter_mm", NUMBERS, set()),
+        ("solid_mm", NUMBERS, set()),
         ("change", {"single_choice"}, {change.value for change in Change}),
         ("reason", {"text", "single_choice", "multiple_choice"}, set()),
     ):
@@ -196,181 +235,3 @@ def _check_computed(
             wrong.at(*place, says=f"{name!r} is of the kind {source.kind}, which cannot be used")
         elif values and not {option.value for option in source.options} & values:
             wrong.at(*place, says=f"{name!r} offers none of " + ", ".join(sorted(values)))
-
-
-def asked_of(questions: Sequence[Question], answers: Mapping[str, Any]) -> list[Question]:
-    """Return the questions that are asked, given the answers so far; what hangs on others last."""
-    asked: dict[str, Question] = {}
-    for question in questions:
-        when = question.when
-        if when is None or (when.question in asked and when.holds(answers)):
-            asked[question.name] = question
-    return list(asked.values())
-
-
-def only_asked(questionnaire: Questionnaire, answers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `answers` without those to questions that are not asked."""
-
-    def kept(questions: Sequence[Question], given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        left_out = {question.name for question in questions}
-        left_out -= {question.name for question in asked_of(questions, given)}
-        return {name: answer for name, answer in given.items() if name not in left_out}
-
-    if not isinstance(answers, Mapping):
-        return answers
-    found = dict(answers)
-    if "case" in found:
-        found["case"] = kept(questionnaire.case, found["case"])
-    if isinstance(found.get("nodules"), Mapping):
-        found["nodules"] = {
-            nodule: kept(questionnaire.nodule, given) for nodule, given in found["nodules"].items()
-        }
-    return found
-
-
-def computed_category(rule: LungRads, answers: Mapping[str, Any]) -> Category | None:
-    """Return the category that follows from the answers about a nodule; None if none does."""
-
-    def value(name: str) -> Any:
-        answer = answers.get(name)
-        return answer.get("value") if isinstance(answer, Mapping) else None
-
-    try:
-        kind, change = Kind(value(rule.type)), Change(value(rule.change))
-        return lung_rads(kind, value(rule.diameter_mm), change, value(rule.solid_mm))
-    except (ValueError, TypeError):
-        return None
-
-
-class Problem(NamedTuple):
-    """What is wrong with one answer; `nodule` is None for a question about the case."""
-
-    nodule: str | None
-    question: str
-    detail: str
-
-
-class Given(NamedTuple):
-    """One answer taken apart: exactly one of `value` and `cannot_assess` holds."""
-
-    nodule: str | None
-    question: str
-    value: Any
-    cannot_assess: bool
-
-
-def find_problems(
-    questionnaire: Questionnaire,
-    nodules: Sequence[str],
-    answers: Mapping[str, Any],
-    *,
-    complete: bool,
-) -> list[Problem]:
-    """Return what is wrong with `answers`; with `complete` also which are missing.
-
-    `answers` has the form `{"case": {question: value}, "nodules": {nodule: {question:
-    value}}}`, where a value is `{"value": ...}` or `{"cannot_assess": true}`.
-    """
-    problems = []
-    if not isinstance(answers, Mapping) or set(answers) - {"case", "nodules"}:
-        return [Problem(None, "", "answers have the parts 'case' and 'nodules'")]
-    of_nodules = answers.get("nodules", {})
-    if not isinstance(of_nodules, Mapping):
-        return [Problem(None, "", "'nodules' holds the answers of each nodule")]
-    problems += [
-        Problem(str(nodule), "", "there is no such nodule in this reading")
-        for nodule in of_nodules
-        if nodule not in nodules
-    ]
-    parts: list[tuple[str | None, Sequence[Question], Any]] = [
-        (None, questionnaire.case, answers.get("case", {}))
-    ]
-    parts += [(nodule, questionnaire.nodule, of_nodules.get(nodule, {})) for nodule in nodules]
-    for nodule, questions, given in parts:
-        if not isinstance(given, Mapping):
-            problems.append(Problem(nodule, "", "answers are given by question"))
-            continue
-        known = {question.name: question for question in questions}
-        for name, answer in given.items():
-            if name not in known:
-                problems.append(Problem(nodule, str(name), "there is no such question"))
-            elif detail := _problem_of(known[name], answer):
-                problems.append(Problem(nodule, name, detail))
-        if complete:
-            asked = asked_of(questions, given)
-            problems += [
-                Problem(nodule, question.name, f"{question.label}: not answered yet")
-                for question in asked
-                if question.required and question.name not in given
-            ]
-            problems += [
-                Problem(nodule, question.name, detail)
-                for question in asked
-                if question.computed and (detail := _unexplained(question, asked, given))
-            ]
-    return problems
-
-
-def _unexplained(
-    question: Question, asked: Sequence[Question], given: Mapping[str, Any]
-) -> str | None:
-    """Return what is wrong if a chosen category is not the computed one and no reason is given."""
-    assert question.computed is not None  # as the caller knows
-    category = computed_category(question.computed, given)
-    chosen = given.get(question.name)
-    if category is None or chosen is None or chosen == {"value": category.value}:
-        return None
-    if question.computed.reason in given:
-        return None
-    labels = {option.value: option.label for option in question.options}
-    reason = next((q.label for q in asked if q.name == question.computed.reason), "the reason")
-    return (
-        f"By type, size and change this is {labels[category.value]}:"
-        f" choose it, or say why not in {reason!r}"
-    )
-
-
-def _problem_of(question: Question, answer: Any) -> str | None:
-    """Return what is wrong with an answer to `question`, or None."""
-    if answer == {"cannot_assess": True}:
-        return None if question.cannot_assess else "this question has to be assessed"
-    if not isinstance(answer, Mapping) or set(answer) != {"value"}:
-        return "an answer is a value, or that it cannot be assessed"
-    value = answer["value"]
-    offered = {option.value for option in question.options}
-    match question.kind:
-        case "single_choice":
-            return None if isinstance(value, str) and value in offered else "not one of the options"
-        case "multiple_choice":
-            if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-                return "several options are given as a list"
-            if len(set(value)) != len(value) or set(value) - offered:
-                return "not among the options, or given twice"
-            alone = [o.label for o in question.options if o.exclusive and o.value in value]
-            if alone and len(value) > 1:
-                return f"{alone[0]!r} goes with no other option"
-            return None if value or not question.required else "choose at least one option"
-        case "text":
-            if not isinstance(value, str) or not value.strip():
-                return "a text is needed"
-            return None if len(value) <= TEXT_LIMIT else f"at most {TEXT_LIMIT} characters"
-        case "scale" | "number":
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                return "a number is needed"
-            if not math.isfinite(value):
-                return "a number is needed"
-            scale = question.scale
-            if scale and not scale.min <= value <= scale.max:
-                return f"between {scale.min:g} and {scale.max:g}"
-            return None
-
-
-def each_answer(answers: Mapping[str, Any]) -> Iterator[Given]:
-    """Take `answers`, which have no problem, apart."""
-    parts: list[tuple[str | None, Mapping[str, Any]]] = [(None, answers.get("case", {}))]
-    parts += list(answers.get("nodules", {}).items())
-    for nodule, given in parts:
-        for question, answer in given.items():
-            yield Given(nodule, question, answer.get("value"), "cannot_assess" in answer)

@@ -12,12 +12,13 @@ STUDY = "example"
 
 
 def example_rows(protocol: Protocol, places: Sequence[Place]) -> Iterator[list[Any]]:
-    """Yield the rows of a first nodule in each of `places`; times and the AI stay empty."""
+    """Yield the rows of a first nodule or mark in each of `places`; times and the AI stay empty."""
     names = [column.name for column in READINGS]
     digest = protocol_hash(protocol)
+    given = protocol.findings.has_given and bool(protocol.questionnaire.nodule)
     for place in places:
         for step in protocol.design.arm(place.arm).stages:
-            for question in protocol.questionnaire.nodule[:1] or protocol.questionnaire.case[:1]:
+            for question in _first(protocol):
                 row = {
                     "study": STUDY,
                     "protocol_hash": digest,
@@ -27,8 +28,9 @@ def example_rows(protocol: Protocol, places: Sequence[Place]) -> Iterator[list[A
                     "position": place.position,
                     "arm": place.arm,
                     "repeat": str(place.repeat).lower(),
-                    "nodule": 1 if protocol.questionnaire.nodule else "",
-                    "nodule_id": 1 if protocol.questionnaire.nodule else "",
+                    "nodule": 1 if given else "",
+                    "nodule_id": 1 if given else "",
+                    "mark": "" if given or not protocol.findings.has_marks else 1,
                     "stage": step.stage.value,
                     "shown": "|".join(step.shows),
                     "question": question.name,
@@ -38,6 +40,12 @@ def example_rows(protocol: Protocol, places: Sequence[Place]) -> Iterator[list[A
                 yield [row.get(name, "") for name in names]
 
 
+def _first(protocol: Protocol) -> Sequence[Question]:
+    form = protocol.questionnaire
+    about = form.nodule if protocol.findings.has_given else form.of_a_mark
+    return about[:1] or form.case[:1]
+
+
 def _example(question: Question) -> str:
     match question.kind:
         case "single_choice" | "multiple_choice":
@@ -45,6 +53,6 @@ def _example(question: Question) -> str:
         case "scale":
             assert question.scale is not None  # what a scale has
             return f"{question.scale.min:g}"
-        case "number":
+        case "number" | "measurement":
             return "8"
     return "text"

@@ -19,6 +19,7 @@ from reader_study.exports.events import (
     exposure_rows,
     time_rows,
 )
+from reader_study.exports.marks import MARKS, MEASUREMENTS, mark_rows, measurement_rows
 from reader_study.models import DatabaseLock, EarlyOpening, Job, Prediction, Rating, Skip, Study
 
 READINGS = (
@@ -30,8 +31,12 @@ READINGS = (
     Column("position", "integer", "order on the reader's worklist in this session, from 1"),
     Column("arm", "text", "the way of reading, as the protocol names it"),
     Column("repeat", "boolean", "true: the reader had read the case before, and was not told"),
-    Column("nodule", "integer", "the nodule's number in its case; empty: a question on the case"),
+    Column(
+        "nodule", "integer", "the nodule's number in its case; empty: on the case, or on a mark"
+    ),
     Column("nodule_id", "integer", "the nodule in the whole study; empty likewise"),
+    Column("mark", "integer", "the reader's mark, as in marks.csv; empty: not about a mark"),
+    Column("mark_id", "text", "the mark's identifier; empty likewise"),
     Column("stage", "text", "unaided: before the lock, without AI; aided: with AI in view"),
     Column("shown", "text", "AI artefacts the protocol shows in this stage, separated by |"),
     Column("question", "text", "the question's name in the protocol"),
@@ -91,7 +96,7 @@ def reading_rows(study: Study) -> Iterator[list[Any]]:
     predictions = _predictions(study)
     ratings = (
         Rating.objects.filter(answer__reading__reader__study=study)
-        .select_related("answer__reading__reader", "answer__reading__case", "nodule")
+        .select_related("answer__reading__reader", "answer__reading__case", "nodule", "mark")
         .order_by(
             "answer__reading__reader__pseudonym",
             "answer__reading__session",
@@ -114,6 +119,8 @@ def reading_rows(study: Study) -> Iterator[list[Any]]:
             text_of(reading.repeat),
             rating.nodule.number if rating.nodule else None,
             rating.nodule_id,
+            rating.mark.number if rating.mark else None,
+            str(rating.mark.key) if rating.mark else None,
             rating.answer.stage,
             shown.get((reading.arm, rating.answer.stage), ""),
             rating.question,
@@ -220,6 +227,8 @@ def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
         "predictions": PREDICTIONS,
         "times": TIMES,
         "exposures": EXPOSURES,
+        "marks": MARKS,
+        "measurements": MEASUREMENTS,
         "early_openings": EARLY_OPENINGS,
         "skips": SKIPS,
         "signatures": SIGNATURES,
@@ -227,8 +236,9 @@ def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
     for table, columns in tables.items():
         for column in columns:
             yield [table, column.name, column.kind, column.meaning, "", ""]
-    questionnaire = protocol.questionnaire
-    for about, questions in (("case", questionnaire.case), ("nodule", questionnaire.nodule)):
+    form = protocol.questionnaire
+    parts = (("case", form.case), ("nodule", form.nodule), ("mark", form.mark))
+    for about, questions in parts:
         for question in questions:
             allowed = "|".join(f"{option.value}={option.label}" for option in question.options)
             if scale := question.scale:
@@ -257,6 +267,8 @@ def write_tables(
         "predictions.csv": ([c.name for c in PREDICTIONS], prediction_rows(study)),
         "times.csv": ([c.name for c in TIMES], time_rows(study, idle_after_s)),
         "exposures.csv": ([c.name for c in EXPOSURES], exposure_rows(study)),
+        "marks.csv": ([c.name for c in MARKS], mark_rows(study)),
+        "measurements.csv": ([c.name for c in MEASUREMENTS], measurement_rows(study)),
         "early_openings.csv": ([c.name for c in EARLY_OPENINGS], early_opening_rows(study)),
         "skips.csv": ([c.name for c in SKIPS], skip_rows(study)),
         "signatures.csv": ([c.name for c in SIGNATURES], signature_rows(study)),

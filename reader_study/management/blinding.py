@@ -43,6 +43,7 @@ from reader_study.actions.reading import lock_unaided, open_reading, submit
 from reader_study.actions.reference import load_reference
 from reader_study.dicomweb.metadata import value_of
 from reader_study.domain.blinding import Item, visible
+from reader_study.domain.findings import NO_FINDING
 from reader_study.domain.questionnaire import Question
 from reader_study.domain.reading import Stage
 from reader_study.models import (
@@ -241,6 +242,7 @@ class _Walk:
         number = Case.objects.filter(study=self.own).count() + 1
         case = Case.objects.create(study=self.own, pseudonym=f"C{number:02}", subject=f"S{number}")
         nodules = list(self.series.nodules.all())
+        given = self.own.rules.findings.has_given
         copy = Series.objects.get(pk=self.series.pk)
         copy.pk, copy.case = None, case
         copy._state.adding = True
@@ -248,6 +250,9 @@ class _Walk:
         for nodule in nodules:
             nodule.pk, nodule.series = None, copy
             nodule._state.adding = True
+            if not given:  # then where it lies is hidden, too
+                nodule.x, nodule.y, nodule.z = (_number() for _ in "xyz")
+                self.hidden.hide_place(nodule)
             nodule.save()
         return case
 
@@ -503,6 +508,11 @@ class _Hidden:
                 if len(part) > 3:
                     self._identity[part.encode()] = "who the patient is"
 
+    def hide_place(self, nodule: Nodule) -> None:
+        """Note where a nodule lies of which only the AI may tell."""
+        for number in nodule.centre_mm:
+            self._items[str(number).encode()] = None
+
     def add(self, predictions: Iterable[Prediction]) -> None:
         """Note what the check's own predictions say."""
         for prediction in predictions:
@@ -528,7 +538,11 @@ class _Hidden:
         for text in set(TELLING.findall(content)):
             if text in self._items:
                 item = self._items[text]
-                kind = "the AI's output" if item is Item.REFERENCE else f"the AI's {item}"
+                kind = f"the AI's {item}"
+                if item is Item.REFERENCE:
+                    kind = "the AI's output"
+                if item is None:
+                    kind = "the place of a nodule that nobody is told of"
                 found.append((item, f"{kind} ({text.decode()})"))
             elif text in self._real:
                 found.append((Item.REFERENCE, f"a prediction of the study ({text.decode()})"))
@@ -556,12 +570,13 @@ def _leaves(value: Any) -> Iterator[str]:
             yield str(value)
 
 
+def _number() -> float:
+    return float(f"0.{secrets.randbelow(9 * 10**13) + 10**13}")
+
+
 def _marked(study: Study, mark: str) -> dict[str, Any]:
     """Return a worker's answer in which every number is unlike any other."""
-
-    def number() -> float:
-        return float(f"0.{secrets.randbelow(9 * 10**13) + 10**13}")
-
+    number = _number
     questions = [q for q in study.rules.questionnaire.nodule if q.semantic and q.options]
     semantic = {q.name: {o.value: number() for o in q.options} for q in questions}
     plane = {"centre_mm": [0, 0, 0], "row": [1, 0, 0], "column": [0, 1, 0], "cell_mm": 7.0}
@@ -595,15 +610,21 @@ def _marked(study: Study, mark: str) -> dict[str, Any]:
 
 def _complete(study: Study, case: Case) -> dict[str, Any]:
     """Return answers that are complete."""
-    form = study.rules.questionnaire
+    rules = study.rules
+    form = rules.questionnaire
     nodules = Nodule.objects.filter(series__case=case).values_list("pk", flat=True)
-    return {
+    answers: dict[str, Any] = {
         "case": {question.name: {"value": _some(question)} for question in form.case},
-        "nodules": {
+        "nodules": {},
+    }
+    if rules.findings.has_given:
+        answers["nodules"] = {
             str(nodule): {question.name: {"value": _some(question)} for question in form.nodule}
             for nodule in nodules
-        },
-    }
+        }
+    if rules.findings.has_marks:
+        answers[NO_FINDING] = True
+    return answers
 
 
 def _some(question: Question) -> Any:

@@ -8,7 +8,7 @@ from reader_study.models.account import Membership, Role, User
 from reader_study.models.conduct import DatabaseLock, EarlyOpening, Skip
 from reader_study.models.event import Event
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
-from reader_study.models.reading import Answer, Draft, Rating, Reading
+from reader_study.models.reading import Answer, Draft, Mark, Rating, Reading
 from reader_study.models.record import Chain, Record
 from reader_study.models.signature import SessionSignature
 from reader_study.models.study import Case, Nodule, Series, Study
@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "Job",
     "JobStatus",
+    "Mark",
     "Membership",
     "ModelVersion",
     "Nodule",

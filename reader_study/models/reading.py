@@ -8,7 +8,7 @@ from django.db.models import Q
 from reader_study.domain.design import ONLY_ARM
 from reader_study.domain.reading import ANSWERING, Stage
 from reader_study.models.account import Membership, Role, User
-from reader_study.models.study import Case, Nodule, Study
+from reader_study.models.study import Case, Nodule, Series, Study
 
 
 class ReadingQuerySet(models.QuerySet["Reading"]):
@@ -97,7 +97,8 @@ class Answer(models.Model):
     """The locked answer of one stage of a reading.
 
     A database trigger refuses every change of the row and of its ratings. `answers` is
-    the form as it was sent; `ratings` hold the same, a row a question.
+    the form as it was sent; `ratings` and `marks` hold the same, a row each. What was measured is
+    in the form alone.
     """
 
     reading = models.ForeignKey(Reading, models.PROTECT, related_name="answers")
@@ -116,11 +117,42 @@ class Answer(models.Model):
         return f"{self.stage} answer"
 
 
+class Mark(models.Model):
+    """A finding that a reader has marked: LPS millimetres in its series' frame of reference.
+
+    `key` is its name in the form that was sent, `number` its order there, from 1.
+    """
+
+    answer = models.ForeignKey(Answer, models.PROTECT, related_name="marks")
+    key = models.UUIDField()
+    number = models.PositiveSmallIntegerField()
+    series = models.ForeignKey(Series, models.PROTECT, related_name="marks")
+    x = models.FloatField()
+    y = models.FloatField()
+    z = models.FloatField()
+
+    class Meta:
+        ordering = ["answer_id", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["answer", "key"], name="a_mark_once_an_answer"),
+            models.UniqueConstraint(fields=["answer", "number"], name="one_mark_a_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"mark {self.number}"
+
+    @property
+    def point_mm(self) -> tuple[float, float, float]:
+        """Its place, LPS millimetres."""
+        return (self.x, self.y, self.z)
+
+
 class Rating(models.Model):
-    """One answer to one question about one nodule, or, without one, about the case."""
+    """One answer to one question about one nodule or mark, or, without one, about the case."""
 
     answer = models.ForeignKey(Answer, models.PROTECT, related_name="ratings")
     nodule = models.ForeignKey(Nodule, models.PROTECT, null=True, related_name="ratings")
+    mark = models.ForeignKey(Mark, models.PROTECT, null=True, related_name="ratings")
     question = models.CharField(max_length=64)
     value = models.JSONField(null=True)
     cannot_assess = models.BooleanField()
@@ -128,13 +160,17 @@ class Rating(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["answer", "nodule", "question"],
+                fields=["answer", "nodule", "mark", "question"],
                 nulls_distinct=False,
                 name="a_question_once",
             ),
             models.CheckConstraint(
                 condition=Q(cannot_assess=True) ^ Q(value__isnull=False),
                 name="a_value_or_cannot_be_assessed",
+            ),
+            models.CheckConstraint(
+                condition=Q(nodule__isnull=True) | Q(mark__isnull=True),
+                name="about_a_nodule_or_a_mark",
             ),
         ]
 

@@ -15,6 +15,7 @@ NOTHING = ""
 RIGHTS = {
     "reader_study_answer": RECORDED,
     "reader_study_rating": RECORDED,
+    "reader_study_mark": RECORDED,
     "reader_study_event": RECORDED,
     "reader_study_earlyopening": RECORDED,
     "reader_study_skip": RECORDED,

@@ -1,10 +1,11 @@
 """What is read: studies, cases, series, nodules."""
 
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import Q
 
+from reader_study.domain.measuring import Volume
 from reader_study.domain.protocol import Protocol, parse_protocol
 
 
@@ -71,7 +72,8 @@ class Case(models.Model):
 class Series(models.Model):
     """A CT series of a case; its images lie in the archive under these UIDs.
 
-    The UIDs are the archive's own and reach no reader.
+    The UIDs are the archive's own and reach no reader. `geometry` is where its voxels lie, as
+    the import has measured it: the fields of `domain.measuring.Volume`.
     """
 
     case = models.ForeignKey(Case, models.PROTECT, related_name="series")
@@ -79,6 +81,7 @@ class Series(models.Model):
     series_uid = models.CharField(max_length=64)
     frame_of_reference_uid = models.CharField(max_length=64)
     slices = models.PositiveIntegerField()
+    geometry = models.JSONField(null=True)
 
     class Meta:
         verbose_name_plural = "series"
@@ -89,6 +92,17 @@ class Series(models.Model):
 
     def __str__(self) -> str:
         return self.series_uid
+
+    @property
+    def volume(self) -> Volume | None:
+        """Where its voxels lie in the patient; None if the import has not kept it."""
+        if self.geometry is None:
+            return None
+        return Volume(**{name: _tuples(value) for name, value in self.geometry.items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 class NoduleQuerySet(models.QuerySet["Nodule"]):

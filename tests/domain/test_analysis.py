@@ -34,6 +34,9 @@ def mistakes(plan, **changes):
 @pytest.mark.parametrize("file", PROTOCOLS, ids=lambda file: file.stem)
 def test_every_protocol_that_comes_along_has_a_plan_that_can_be_carried_out(file):
     protocol = parse_protocol(yaml.safe_load(file.read_text()))
+    if not protocol.findings.has_given:
+        assert protocol.analysis is None  # marks are analysed by `froc`
+        return
 
     assert protocol.analysis is not None
     for endpoint in protocol.analysis.endpoints:

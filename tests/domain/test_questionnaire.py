@@ -3,16 +3,11 @@
 import pytest
 from pydantic import ValidationError
 
+from reader_study.domain.answers import asked_of, each_answer, find_problems, only_asked
 from reader_study.domain.errors import ProtocolInvalid
 from reader_study.domain.protocol import parse_protocol
 from reader_study.domain.protocol_file import read_protocol
-from reader_study.domain.questionnaire import (
-    Questionnaire,
-    asked_of,
-    each_answer,
-    find_problems,
-    only_asked,
-)
+from reader_study.domain.questionnaire import Questionnaire
 from tests.factories import DEMONSTRATION, a_protocol
 
 CHOICE = {
@@ -144,8 +139,8 @@ def test_answers_are_taken_apart_with_their_place():
     }
 
     assert list(each_answer(answers)) == [
-        (None, "comment", "ok", False),
-        ("7", "margin", None, True),
+        (None, "comment", "ok", False, None),
+        ("7", "margin", None, True, None),
     ]
 
 

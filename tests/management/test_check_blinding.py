@@ -23,7 +23,7 @@ from reader_study.models.reference import ReferenceStandard
 from reader_study.pages import study as study_page
 from tests.dicomweb.series import a_series
 from tests.domain.designs import CROSSOVER
-from tests.factories import NOW, a_case, a_prediction, a_reading, a_study
+from tests.factories import NOW, a_case, a_prediction, a_reading, a_study, free_response
 
 pytestmark = pytest.mark.django_db
 
@@ -86,6 +86,20 @@ def test_an_honest_site_has_no_leak_and_the_check_leaves_no_trace(study):
 
     assert [line for line in said if not line.startswith("no leak found:")] == []
     assert [table.objects.count() for table in tables] == before
+
+
+def test_in_free_response_the_places_of_nodules_are_looked_for(study, quick, tmp_path, monkeypatch):
+    searching = a_study(**free_response())
+    store_images(a_case(searching), tmp_path / "searching")
+    (said,) = check(searching)
+    assert said.startswith("no leak found:")
+
+    # A room that names nodules as where they are given tells where they lie.
+    monkeypatch.setattr(
+        api, "nodules_of", lambda reading: Nodule.objects.filter(series__case=reading.case_id)
+    )
+    found = check(searching)
+    assert any("the place of a nodule that nobody is told of" in line for line in found)
 
 
 def test_a_design_with_arms_is_walked_in_each_of_them(study, quick, tmp_path):
