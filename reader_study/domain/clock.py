@@ -5,7 +5,11 @@ from typing import Any, NamedTuple
 
 # What comes about without the reader, so that it is no sign of one. Anything else is.
 _NO_SIGN = frozenset(
-    {"series_loaded", "ai_shown", "ai_hidden", "hidden", "context_lost", "images_unavailable"}
+    {
+        *("series_loaded", "images_unavailable"),
+        *("ai_shown", "ai_hidden", "hidden"),
+        *("rendering", "context_lost", "context_restored"),
+    }
 )
 SECONDS = 1000.0
 

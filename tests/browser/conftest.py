@@ -19,6 +19,7 @@ from reader_study.actions.cases import import_cases
 from reader_study.actions.prediction import request_predictions
 from reader_study.actions.study import add_member, allocate_readings, create_study
 from reader_study.models import Nodule, Prediction, Reading, Role, Study
+from tests.browser.room import pane, wait_until_loaded
 from tests.factories import PASSWORD, a_protocol, a_user
 from tests.stack import Workers, wait_until
 
@@ -236,3 +237,18 @@ def log_in(page: Page, live_server: Any) -> Callable[[str], None]:
         page.wait_for_url(lambda url: "/login" not in url)
 
     return do
+
+
+@pytest.fixture
+def in_the_room(
+    page: Page, images_study: Study, log_in: Callable[[str], None]
+) -> tuple[Page, Nodule]:
+    """The generated case with the images loaded and its first nodule in the middle."""
+    log_in("reader")
+    page.get_by_role("link", name="Begin with case 1").click()
+    wait_until_loaded(page, images_study.cases.get().series.get().slices)
+    page.keyboard.press("n")
+    page.keyboard.press("N")
+    nodule = Nodule.objects.of_study(images_study).order_by("number")[0]
+    wait_until(lambda: abs(pane(page)["position_mm"][2] - nodule.z) < 2, "the nodule", 10)
+    return page, nodule

@@ -51,3 +51,17 @@ def fill_in(page: Page, malignancy: int) -> None:
     }.items():
         answer(page, question, value)
     rate(page, malignancy)
+
+
+MIDDLE = """plane => {
+  const canvas = document.querySelector(`.pane.${plane} canvas`)
+  const [x, y] = [Math.floor(canvas.width / 2), Math.floor(canvas.height / 2)]
+  return canvas.getContext('2d').getImageData(x, y, 1, 1).data[0]
+}"""
+
+
+def hu_in_the_middle(page: Page, plane: str = "axial") -> float:
+    """What the grey level in the middle of a pane stands for; only within the window."""
+    window: dict[str, float] = viewer(page)["window"]
+    grey: float = page.evaluate(MIDDLE, plane)
+    return window["centre"] - window["width"] / 2 + grey / 255 * window["width"]

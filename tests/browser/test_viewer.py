@@ -2,79 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-import pydicom
 import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page, Route, expect
-from scipy.ndimage import map_coordinates
 
 from reader_study.models import Event, Nodule, Study
-from tests.browser.room import pane, viewer, wait_until_loaded
+from tests.browser.room import hu_in_the_middle, pane, viewer, wait_until_loaded
+from tests.browser.voxels import read_voxels
 from tests.stack import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-class Voxels(NamedTuple):
-    """A series on disk: `hu` is (z, y, x), `origin` and `spacing` are xyz in LPS millimetres."""
-
-    hu: NDArray[np.float32]
-    origin: NDArray[np.float64]
-    spacing: NDArray[np.float64]
-
-    def along_z(self, x: float, y: float, z: NDArray[np.float64]) -> NDArray[np.float32]:
-        """HU between the voxels on a line from feet to head."""
-        at = np.stack([np.full_like(z, x), np.full_like(z, y), z])
-        index = (at - self.origin[:, None]) / self.spacing[:, None]
-        return np.asarray(map_coordinates(self.hu, index[::-1], order=1, mode="nearest"))
-
-
-def read_voxels(folder: Path) -> Voxels:
-    slices = sorted(
-        (pydicom.dcmread(path) for path in folder.rglob("*.dcm")),
-        key=lambda one: float(one.ImagePositionPatient[2]),
-    )
-    hu = [s.pixel_array * float(s.RescaleSlope) + float(s.RescaleIntercept) for s in slices]
-    first, second = slices[0], slices[1]
-    step = float(second.ImagePositionPatient[2]) - float(first.ImagePositionPatient[2])
-    row, column = (float(value) for value in first.PixelSpacing)
-    return Voxels(
-        np.asarray(hu, np.float32),
-        np.asarray(first.ImagePositionPatient, float),
-        np.array([column, row, step]),
-    )
-
-
-@pytest.fixture
-def in_the_room(
-    page: Page, images_study: Study, log_in: Callable[[str], None]
-) -> tuple[Page, Nodule]:
-    """The generated case with the images loaded and its first nodule in the middle."""
-    log_in("reader")
-    page.get_by_role("link", name="Begin with case 1").click()
-    wait_until_loaded(page, images_study.cases.get().series.get().slices)
-    page.keyboard.press("n")
-    page.keyboard.press("N")
-    nodule = Nodule.objects.of_study(images_study).order_by("number")[0]
-    wait_until(lambda: abs(pane(page)["position_mm"][2] - nodule.z) < 2, "the nodule", 10)
-    return page, nodule
-
-
-MIDDLE = """plane => {
-  const canvas = document.querySelector(`.pane.${plane} canvas`)
-  const [x, y] = [Math.floor(canvas.width / 2), Math.floor(canvas.height / 2)]
-  return canvas.getContext('2d').getImageData(x, y, 1, 1).data[0]
-}"""
-
-
-def hu_in_the_middle(page: Page, plane: str = "axial") -> float:
-    """What the grey level in the middle of a pane stands for; only within the window."""
-    window: dict[str, float] = viewer(page)["window"]
-    grey: float = page.evaluate(MIDDLE, plane)
-    return window["centre"] - window["width"] / 2 + grey / 255 * window["width"]
 
 
 def test_a_slab_shows_what_the_voxels_within_its_thickness_say(

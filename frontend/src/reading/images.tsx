@@ -4,7 +4,14 @@ import { USUAL_SPEED } from '../viewer/cine'
 import { LEGEND } from '../viewer/keys'
 import type { Length } from '../viewer/measuring'
 import type { Slab } from '../viewer/slab'
-import type { Layout, Plane, Viewer, ViewerEvent, Window } from '../viewer/viewer'
+import {
+  type Layout,
+  PLANES,
+  type Plane,
+  type Viewer,
+  type ViewerEvent,
+  type Window,
+} from '../viewer/viewer'
 import { stored } from './draft'
 import type { EventQueue } from './events'
 
@@ -48,6 +55,7 @@ export function useImages({
   const [active, setActive] = useState<Plane>('axial')
   const [slabs, setSlabs] = useState<Partial<Record<Plane, Slab | null>>>({})
   const [cine, setCine] = useState({ playing: false, slices_per_s: USUAL_SPEED })
+  const [planes, setPlanes] = useState<readonly Plane[]>(PLANES)
   const [images, setImages] = useState<Images>({
     state: 'loading',
     problem: '',
@@ -108,8 +116,17 @@ export function useImages({
           return events.add(kind, data)
         case 'saliency':
           return onOverlayDrawn(event.planes.length > 0)
+        case 'rendering':
+          setPlanes(event.planes)
+          return events.add(kind, data)
         case 'context_lost':
           setImages(images => ({ ...images, state: 'lost' }))
+          return events.add(kind, data)
+        case 'context_restored':
+          setImages(images => ({
+            ...images,
+            state: images.loaded + images.failed < images.total ? 'shown' : 'complete',
+          }))
           return events.add(kind, data)
       }
     },
@@ -138,7 +155,21 @@ export function useImages({
   }, [])
 
   const slab = slabs[active] ?? null
-  return { viewer, host, images, layout, window, inverted, crosshair, ruler, slab, cine, lengths }
+  const every = planes.length === PLANES.length
+  return {
+    viewer,
+    host,
+    images,
+    every,
+    layout,
+    window,
+    inverted,
+    crosshair,
+    ruler,
+    slab,
+    cine,
+    lengths,
+  }
 }
 
 /** How the loading goes, and what is wrong with the images. */
@@ -149,7 +180,7 @@ export function ImagesNotice({ images }: { images: Images }) {
       <div class="banner" role="alert">
         <p>
           {state === 'lost'
-            ? 'The graphics card stopped showing the images. Your answers are safe.'
+            ? 'The graphics card stopped showing the images; they are being drawn again. Your answers are safe.'
             : `${images.problem} The form can still be used.`}
         </p>
         <button type="button" data-action="reload" onClick={() => location.reload()}>
@@ -177,6 +208,24 @@ export function ImagesNotice({ images }: { images: Images }) {
         Loading images {loaded} / {total}
         {failed > 0 && `, ${failed} tried again`}
       </span>
+    </div>
+  )
+}
+
+/** What this browser cannot show; the reader may put the note away. */
+export function MissingPlanes() {
+  const [read, setRead] = useState(false)
+  if (read) return null
+  return (
+    <div class="banner note" role="status">
+      <p>
+        Axial images only: this browser has no WebGL2, so the sagittal and coronal planes and the
+        crosshair are missing. A current Chrome, Edge or Firefox with graphics acceleration shows
+        them.
+      </p>
+      <button type="button" onClick={() => setRead(true)}>
+        Understood
+      </button>
     </div>
   )
 }

@@ -2,7 +2,6 @@ import { render } from 'preact'
 import { act } from 'preact/test-utils'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Length } from '../viewer/measuring'
-import { ViewerUnavailable } from '../viewer/viewer'
 import { Room } from './room'
 import {
   aReading,
@@ -324,14 +323,21 @@ test('a key pressed twice in a hurry counts twice', async () => {
   ])
 })
 
-test('without WebGL the form can still be used', async () => {
+test('without a viewer the form can still be used', async () => {
   await enter(async () => {
-    throw new ViewerUnavailable('This browser cannot show the images: WebGL2 is missing.')
+    throw new Error('The code of the viewer could not be read.')
   })
-  expect(find('.banner').textContent).toContain('WebGL2 is missing')
+  expect(find('.banner').textContent).toContain('The form can still be used')
   await click('[data-value=smooth]')
   await passTime()
   expect(api.stored.draft.answers.nodules[11]?.margin).toEqual({ value: 'smooth' })
+})
+
+test('without WebGL2 the reader is told which planes are missing', async () => {
+  await enter()
+  await act(() => viewer.tell({ kind: 'rendering', planes: ['axial'], software: true }))
+  expect(find('.banner').textContent).toContain('sagittal and coronal planes')
+  expect(document.querySelectorAll('.toolbar button:disabled').length).toBe(2)
 })
 
 test('a lost graphics context offers to load the images again', async () => {

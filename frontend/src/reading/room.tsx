@@ -14,7 +14,7 @@ import { EventQueue } from './events'
 import { artefactsOnScreen, exposureChanges, type Shown } from './exposure'
 import { Finish } from './finish'
 import { Form } from './form'
-import { ImagesNotice, Legend, useImages } from './images'
+import { ImagesNotice, Legend, MissingPlanes, useImages } from './images'
 import { next, type ReadingState, stateOf } from './state'
 import { Tabs } from './tabs'
 import { Toolbar } from './toolbar'
@@ -314,6 +314,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
           nodules={nodules}
           selected={nodule?.id ?? null}
           disabled={viewer === null || images.state === 'loading'}
+          planes={shown.every}
           onLayout={() => obey({ do: 'layout' })}
           onWindow={window => viewer?.setWindow(window)}
           onInvert={() => obey({ do: 'invert' })}
@@ -331,6 +332,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
         <div class="stage">
           <div class="viewer-host" ref={host} />
           <ImagesNotice images={images} />
+          {!shown.every && <MissingPlanes />}
           {legend && <Legend onClose={() => setLegend(false)} />}
         </div>
       </section>

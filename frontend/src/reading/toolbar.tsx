@@ -17,6 +17,8 @@ interface ToolbarProps {
   nodules: Nodule[]
   selected: number | null
   disabled: boolean
+  /** Every plane can be shown. */
+  planes: boolean
   onLayout(): void
   onWindow(window: Window): void
   onInvert(): void
@@ -72,14 +74,14 @@ export function Toolbar(props: ToolbarProps) {
           name="3 planes"
           shortcut="L"
           on={props.layout === 'mpr'}
-          {...{ disabled }}
+          disabled={disabled || !props.planes}
           onClick={props.onLayout}
         />
         <Tool
           name="Crosshair"
           shortcut="C"
           on={props.crosshair}
-          {...{ disabled }}
+          disabled={disabled || !props.planes}
           onClick={props.onCrosshair}
         />
         <Tool

@@ -28,12 +28,14 @@ const REDRAWS_WHILE_LOADING = 10
 const CLOSE_UP_MM = 60
 /** Lines of other planes stop short of the point where they meet. */
 const LINE_GAP_PX = 36
+/** A graphics card that has just been reset is left in peace for a moment. */
+const RECOVER_AFTER_MS = 200
 const STARTING_WINDOW: Window = { centre: -600, width: 1500 }
 
 /** The viewer of one reading: three panes, and what the reader does with them. */
 export class CtViewer implements Viewer {
   readonly #panes: Record<Plane, Pane>
-  readonly #rendering: Rendering
+  #rendering: Rendering
   readonly #listeners = new Set<(event: ViewerEvent) => void>()
   readonly #resizing: ResizeObserver
   #series: CtSeries | null = null
@@ -58,27 +60,55 @@ export class CtViewer implements Viewer {
 
   constructor(
     readonly container: HTMLElement,
-    makeRendering: MakeRendering,
+    readonly makeRendering: MakeRendering,
     readonly softwareRendering: boolean,
   ) {
     const build = (plane: Plane) => this.#buildPane(plane)
     this.#panes = { axial: build('axial'), sagittal: build('sagittal'), coronal: build('coronal') }
     container.classList.add('viewer')
     container.replaceChildren(...PLANES.map(plane => this.#panes[plane].element))
+    this.#rendering = this.#startRendering()
     this.arrange(this.#layout)
     this.#activate('axial')
-    const { axial, sagittal, coronal } = this.#panes
-    this.#rendering = makeRendering(
-      { axial: axial.canvas, sagittal: sagittal.canvas, coronal: coronal.canvas },
-      {
-        drawn: plane => this.#wasDrawn(plane),
-        lost: () => this.#tell({ kind: 'context_lost' }),
-      },
-    )
     this.#resizing = new ResizeObserver(() => {
       if (!this.#closed) this.#rendering.resize(this.#drawn.length > 0)
     })
     this.#resizing.observe(container)
+  }
+
+  #startRendering(): Rendering {
+    const { axial, sagittal, coronal } = this.#panes
+    return this.makeRendering(
+      { axial: axial.canvas, sagittal: sagittal.canvas, coronal: coronal.canvas },
+      {
+        drawn: plane => this.#wasDrawn(plane),
+        lost: () => {
+          this.#tell({ kind: 'context_lost' })
+          setTimeout(() => this.#recover().catch(reportError), RECOVER_AFTER_MS)
+        },
+      },
+    )
+  }
+
+  /** Draw with new graphics what was on screen; where there are none, the axial images alone. */
+  async #recover(): Promise<void> {
+    if (this.#closed || !this.#series) return
+    const cameras = PLANES.map(plane => this.#rendering.camera(plane))
+    this.#rendering.close()
+    await this.#series.renew()
+    this.#rendering = this.#startRendering()
+    await this.#rendering.show(this.#series)
+    PLANES.forEach((plane, i) => {
+      const { slab } = this.#panes[plane]
+      const { focalPoint, parallelScale } = cameras[i] ?? this.#rendering.camera(plane)
+      if (slab) this.#rendering.setSlab(plane, slab)
+      this.#rendering.look(plane, { focalPoint, parallelScale })
+    })
+    this.#rendering.setWindow(this.#window, this.#inverted)
+    this.#tellRendering()
+    this.arrange(this.#layout)
+    for (const plane of PLANES) this.#render(plane)
+    this.#tell({ kind: 'context_restored' })
   }
 
   async show(series: Series, start: PatientPoint | null): Promise<void> {
@@ -88,6 +118,7 @@ export class CtViewer implements Viewer {
     for (const plane of PLANES) {
       this.#panes[plane].fitted_mm = this.#rendering.camera(plane).parallelScale
     }
+    this.#tellRendering()
     this.#applyWindow()
     this.#putAll(start ?? opened.middle)
     this.#drawAllLayers()
@@ -98,8 +129,9 @@ export class CtViewer implements Viewer {
     })
   }
 
-  arrange(layout: Layout): void {
+  arrange(wanted: Layout): void {
     this.playCine(false)
+    const layout = this.#rendering.planes.length < PLANES.length ? 'axial' : wanted
     this.#layout = layout
     this.container.dataset.layout = layout
     // Hidden panes keep their size beneath the axial one, so that switching costs nothing.
@@ -267,6 +299,7 @@ export class CtViewer implements Viewer {
       cine: { playing: this.#cine.playing, slices_per_s: this.#cine.speed },
       saliency_opacity: this.#saliencyOpacity,
       software_rendering: this.softwareRendering,
+      planes: this.#rendering.planes,
       panes: { axial: pane('axial'), sagittal: pane('sagittal'), coronal: pane('coronal') },
     }
   }
@@ -289,6 +322,7 @@ export class CtViewer implements Viewer {
       here: () => this.#imageOnScreen(),
       stopped: () => this.#closed,
       progress: image => {
+        if (this.#closed) return
         const { arrived, failed, total } = series
         this.#redraw(this.#axialShows(image))
         if (arrived.size % 4 === 0) this.#drawAllLayers() // the bars grow, the gaps close
@@ -571,6 +605,12 @@ export class CtViewer implements Viewer {
       return { plane: other, point, normal }
     })
     return linesOfOthers(view, others, LINE_GAP_PX)
+  }
+
+  #tellRendering(): void {
+    const { planes } = this.#rendering
+    this.#tell({ kind: 'rendering', planes, software: this.softwareRendering })
+    if (planes.length < PLANES.length) this.arrange('axial')
   }
 
   #tellCine(): void {

@@ -36,7 +36,11 @@ export async function loadNearestFirst(total: number, loading: Loading): Promise
       failed.add(index)
     }
     if (loading.stopped()) return
-    loading.progress(index, loaded, failed)
+    try {
+      loading.progress(index, loaded, failed)
+    } catch (error) {
+      reportError(error) // what cannot be drawn holds no image up
+    }
     const attempt = (attempts.get(index) ?? 0) + 1
     attempts.set(index, attempt)
     if (!failed.has(index) || attempt === ATTEMPTS_PER_IMAGE) return

@@ -1,9 +1,11 @@
 import type { Reading } from '../api/types'
 import keeperCode from './keeper?worker&url'
 import type { Kept, ToKeeper } from './kept'
+import { inTime } from './patience'
 import {
   addressOf,
   addressOfHeaders,
+  type Frame,
   fetchFrame,
   fetchHeaders,
   nearestFirst,
@@ -20,8 +22,10 @@ export interface NextCase {
 
 /** Fewer than for the case on screen: answers and events must not wait for images. */
 const REQUESTS_AT_A_TIME = 2
-/** A keeper that does not answer holds nothing up. */
-const ANSWER_WITHIN_MS = 500
+/** A keeper that does not answer holds no case up; it may take its time to store an image. */
+const TAKEN_WITHIN_MS = 1_500
+const KEPT_WITHIN_MS = 30_000
+const ATTEMPTS_PER_IMAGE = 3
 
 /**
  * Speak to the keeper of images, see `keeper.ts`; null where the browser has none that outlives a
@@ -43,26 +47,35 @@ function keeper(): MessagePort | null {
   }
 }
 
-function ask<T>(port: MessagePort, message: ToKeeper, transfer: Transferable[] = []): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const given_up = setTimeout(() => reject(new Error('no answer')), ANSWER_WITHIN_MS)
-    port.addEventListener(
-      'message',
-      ({ data }: MessageEvent<T>) => {
-        clearTimeout(given_up)
-        resolve(data)
-      },
-      { once: true },
-    )
+function ask<T>(
+  port: MessagePort,
+  message: ToKeeper,
+  within_ms: number,
+  transfer: Transferable[] = [],
+): Promise<T> {
+  const answer = new Promise<T>(resolve => {
+    port.addEventListener('message', ({ data }: MessageEvent<T>) => resolve(data), { once: true })
     port.postMessage(message, transfer)
   })
+  return inTime(answer, within_ms)
+}
+
+/** Read an image, again where it fails. */
+async function fetchPatiently(address: string): Promise<Frame> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fetchFrame(address)
+    } catch (error) {
+      if (attempt === ATTEMPTS_PER_IMAGE) throw error
+    }
+  }
 }
 
 /** Take over what the page before has prepared for `reading`. */
 export async function takePrepared(reading: number): Promise<void> {
   const port = keeper()
   if (port === null) return
-  const kept = await ask<Kept>(port, { do: 'take', reading }).catch(() => null)
+  const kept = await ask<Kept>(port, { do: 'take', reading }, TAKEN_WITHIN_MS).catch(() => null)
   if (kept) offer(kept)
 }
 
@@ -88,10 +101,10 @@ export function nextCase(next: string | null, read: (id: number) => Promise<Read
     const work = async (): Promise<void> => {
       for (let header = waiting.shift(); header && !stopped; header = waiting.shift()) {
         const address = addressOf(first, header)
-        const frame = await fetchFrame(address)
+        const frame = await fetchPatiently(address)
         if (stopped) return
         const message = { do: 'keep_frame', reading: id, address, frame } as const
-        line = line.then(() => ask<boolean>(port, message, [frame.bytes.buffer]))
+        line = line.then(() => ask<boolean>(port, message, KEPT_WITHIN_MS, [frame.bytes.buffer]))
         if (!(await line)) waiting.length = 0
       }
     }

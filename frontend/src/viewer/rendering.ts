@@ -35,6 +35,8 @@ export interface Camera {
 
 /** Draws the slices of a volume into panes. */
 export interface Rendering {
+  /** What it can draw; the other panes stay empty. */
+  readonly planes: readonly Plane[]
   /** Take in a series: cameras on its middle, nothing drawn yet. */
   show(series: CtSeries): Promise<void>
   camera(plane: Plane): Camera
@@ -64,8 +66,9 @@ export type MakeRendering = (
 
 /** Draws with Cornerstone3D on the graphics card: any plane, slabs too. */
 export class VolumeRendering implements Rendering {
+  readonly planes = PLANES
   readonly #engine = new RenderingEngine('reading')
-  readonly #lost: () => void
+  readonly #listening = new AbortController()
   #volumeId = ''
 
   constructor(canvases: Record<Plane, HTMLDivElement>, events: RenderingEvents) {
@@ -77,12 +80,21 @@ export class VolumeRendering implements Rendering {
         defaultOptions: { orientation: ORIENTATION[plane], background: [0, 0, 0] },
       })),
     )
+    const { signal } = this.#listening
     for (const plane of PLANES) {
+      const drawn = () => events.drawn(plane)
       canvases[plane].removeAttribute('tabindex') // the pane around it takes the focus
-      canvases[plane].addEventListener(Enums.Events.IMAGE_RENDERED, () => events.drawn(plane))
+      canvases[plane].addEventListener(Enums.Events.IMAGE_RENDERED, drawn, { signal })
     }
-    this.#lost = () => events.lost()
-    eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, this.#lost)
+    const lost = () => {
+      this.#listening.abort() // once, and nothing is drawn from here on
+      eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, lost)
+      events.lost()
+    }
+    eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, lost)
+    signal.addEventListener('abort', () =>
+      eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, lost),
+    )
   }
 
   async show({ volume }: CtSeries): Promise<void> {
@@ -142,15 +154,15 @@ export class VolumeRendering implements Rendering {
   }
 
   render(plane: Plane): void {
-    this.#viewport(plane).render()
+    if (!this.#listening.signal.aborted) this.#viewport(plane).render()
   }
 
   resize(draw: boolean): void {
-    this.#engine.resize(draw, true)
+    if (!this.#listening.signal.aborted) this.#engine.resize(draw, true)
   }
 
   close(): void {
-    eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, this.#lost)
+    this.#listening.abort()
     this.#engine.destroy()
   }
 

@@ -16,17 +16,22 @@ import { ImagesUnavailable, type Plane } from './viewer'
 /** How Cornerstone names an image that is read by its WADO-RS address. */
 export const WADO_RS = 'wadors'
 
+const VOLUME = 'cornerstoneStreamingImageVolume:'
+
 /** A series as a volume that fills, image by image. */
 export class CtSeries {
+  readonly geometry: VolumeGeometry
   readonly slices: Record<Plane, Slices>
   readonly middle: PatientPoint
+  #volume: StreamingImageVolume
   #arrived: ReadonlySet<number> = new Set()
   #failed = 0
 
-  private constructor(readonly volume: StreamingImageVolume) {
-    const geometry = geometryOf(volume)
-    this.slices = measureSlices(geometry)
-    this.middle = middleOf(geometry)
+  private constructor(volume: StreamingImageVolume) {
+    this.#volume = volume
+    this.geometry = geometryOf(volume)
+    this.slices = measureSlices(this.geometry)
+    this.middle = middleOf(this.geometry)
   }
 
   /**
@@ -36,19 +41,23 @@ export class CtSeries {
    */
   static async open(series: Series): Promise<CtSeries> {
     const imageIds = await readMetadata(series)
-    const volume = (await volumeLoader.createAndCacheVolume(
-      `cornerstoneStreamingImageVolume:${series.series_uid}`,
-      { imageIds },
-    )) as StreamingImageVolume
-    // Loading is ours: nearest to the reader first, failed images again, redrawn when it matters.
-    const loading = volume as unknown as { autoRenderOnLoad: boolean; totalNumFrames: number }
-    loading.autoRenderOnLoad = false
-    loading.totalNumFrames = volume.imageIds.length
-    return new CtSeries(volume)
+    return new CtSeries(await makeVolume(series.series_uid, imageIds))
+  }
+
+  get volume(): StreamingImageVolume {
+    return this.#volume
+  }
+
+  /** Make the volume anew from the images that are there: what the graphics card held is lost. */
+  async renew(): Promise<void> {
+    const { volumeId, imageIds } = this.#volume
+    cache.removeVolumeLoadObject(volumeId)
+    this.#volume = await makeVolume(volumeId.slice(VOLUME.length), imageIds)
+    for (const index of this.#arrived) this.#fill(index)
   }
 
   get total(): number {
-    return this.volume.imageIds.length
+    return this.#volume.imageIds.length
   }
 
   /** Images that are there, in the order of the volume. */
@@ -74,15 +83,16 @@ export class CtSeries {
     stopped(): boolean
     progress(image: number): void
   }): Promise<void> {
-    const { volume } = this
     await loadNearestFirst(this.total, {
       here: how.here,
       stopped: how.stopped,
       load: async index => {
-        const imageId = volume.imageIds[index] ?? ''
-        const options = { ...volume.getLoaderImageOptions(imageId), priority: 0 }
-        const image = await imageLoader.loadAndCacheImage(imageId, options)
-        if (!how.stopped()) volume.successCallback(imageId, image)
+        const imageId = this.#imageId(index)
+        const options = { ...this.#volume.getLoaderImageOptions(imageId), priority: 0 }
+        const image = await imageLoader.loadImage(imageId, options)
+        // Not by `loadAndCacheImage`: an image that failed would stay in the cache, or nobody's error.
+        cache.putImageSync(imageId, image)
+        if (!how.stopped()) this.#fill(index)
       },
       progress: (index, loaded, failed) => {
         this.#arrived = loaded
@@ -93,6 +103,22 @@ export class CtSeries {
     if (this.#arrived.size === 0 && !how.stopped()) {
       throw new ImagesUnavailable('None of the images could be loaded.')
     }
+  }
+
+  /** The values of one image in Hounsfield units, row by row; null until it is there. */
+  hounsfield(index: number): ArrayLike<number> | null {
+    if (!this.#arrived.has(index)) return null
+    return cache.getImage(this.#imageId(index))?.getPixelData() ?? null
+  }
+
+  #imageId(index: number): string {
+    return this.#volume.imageIds[index] ?? ''
+  }
+
+  /** Put an image that is in the cache into the volume. */
+  #fill(index: number): void {
+    const imageId = this.#imageId(index)
+    this.#volume.successCallback(imageId, cache.getImage(imageId))
   }
 
   /** Free the memory that the images take. */
@@ -118,6 +144,16 @@ export class CtSeries {
     }
     return runs
   }
+}
+
+async function makeVolume(name: string, imageIds: string[]): Promise<StreamingImageVolume> {
+  const made = await volumeLoader.createAndCacheVolume(`${VOLUME}${name}`, { imageIds })
+  const volume = made as StreamingImageVolume
+  // Loading is ours: nearest to the reader first, failed images again, redrawn when it matters.
+  const loading = volume as unknown as { autoRenderOnLoad: boolean; totalNumFrames: number }
+  loading.autoRenderOnLoad = false
+  loading.totalNumFrames = volume.imageIds.length
+  return volume
 }
 
 async function readMetadata(series: Series): Promise<string[]> {

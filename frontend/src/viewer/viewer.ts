@@ -39,7 +39,9 @@ export type ViewerEvent =
   | { kind: 'ruler'; on: boolean }
   | { kind: 'measurements'; lengths: readonly Length[] }
   | { kind: 'saliency'; planes: Plane[] }
+  | { kind: 'rendering'; planes: readonly Plane[]; software: boolean }
   | { kind: 'context_lost' }
+  | { kind: 'context_restored' }
 
 export interface MarkerOnCanvas {
   nodule: number
@@ -91,6 +93,8 @@ export interface ViewerState {
   cine: { playing: boolean; slices_per_s: number }
   saliency_opacity: number
   software_rendering: boolean
+  /** What this browser can draw. */
+  planes: readonly Plane[]
   panes: Record<Plane, PaneState>
 }
 
@@ -143,9 +147,6 @@ export interface Viewer {
   /** Free the GPU and the image cache. The viewer is of no use afterwards. */
   close(): void
 }
-
-/** The browser cannot show images; the form can still be used. */
-export class ViewerUnavailable extends Error {}
 
 /** The images cannot be shown now; the message says why, and trying again may help. */
 export class ImagesUnavailable extends Error {}
