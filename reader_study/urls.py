@@ -24,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/open", study.open_readings, name="study-open"),
     path("studies/<slug:slug>/open-early", study.open_one_early, name="study-open-early"),
     path("studies/<slug:slug>/conduct", conduct.conduct, name="study-conduct"),
+    path("studies/<slug:slug>/unlock", conduct.unlock, name="study-unlock"),
     path("studies/<slug:slug>/lock", lock.lock, name="study-lock"),
     path("studies/<slug:slug>/export.zip", study.export, name="study-export"),
     path("health/live", health.live, name="health-live"),

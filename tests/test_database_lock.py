@@ -169,6 +169,8 @@ WRITES = {
     "a draft that is there": "update reader_study_draft set version = version + 1",
     "a rating": "insert into reader_study_rating (answer_id, question, value, cannot_assess) "
     "values ({answer}, 'late', '1', false)",
+    "a mark": "insert into reader_study_mark (answer_id, key, number, series_id, x, y, z) "
+    "values ({answer}, gen_random_uuid(), 1, {series}, 0, 0, 0)",
     "a skip": "insert into reader_study_skip (reading_id, reason, at) "
     "values ({reading}, 'x', now())",
     "an early opening": "insert into reader_study_earlyopening (reading_id, by_id, reason, at) "
@@ -186,7 +188,11 @@ WRITES = {
 def test_after_the_lock_the_database_itself_refuses(study, what):
     late = a_reading(study=study)
     statement = WRITES[what].format(
-        reading=late.pk, answer=Answer.objects.first().pk, user=the_desk(study).pk, study=study.pk
+        reading=late.pk,
+        answer=Answer.objects.first().pk,
+        series=late.case.series.get().pk,
+        user=the_desk(study).pk,
+        study=study.pk,
     )
 
     def written():

@@ -227,8 +227,8 @@ def _lock(
     now: datetime,
 ) -> Reading:
     answers = only_asked(reading.reader.study.rules.questionnaire, answers)
-    locked = Answer.objects.filter(reading=reading, stage=stage).first()
-    if locked is not None:
+    locked = Answer.objects.current().filter(reading=reading, stage=stage).first()
+    if locked is not None and reading.stage != stage:
         if locked.answers != answers:
             raise AnswerLocked(
                 f"The {stage} answer was locked at {locked.locked_at:%H:%M} UTC"
@@ -241,6 +241,7 @@ def _lock(
     answer = Answer.objects.create(
         reading=reading,
         stage=stage,
+        revision=locked.revision + 1 if locked else 1,
         answers=answers,
         protocol_hash=reading.reader.study.protocol_hash,
         locked_at=now,

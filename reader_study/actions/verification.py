@@ -11,6 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from django.db import connection, transaction
+from django.db.models import Exists, OuterRef
 
 from reader_study.actions.prediction import bundle_hash
 from reader_study.domain.answers import each_answer
@@ -24,6 +25,7 @@ from reader_study.models import (
     Rating,
     Record,
     Study,
+    Unlock,
 )
 from reader_study.models.record import AFTER_LOCK, CONTENTS, contents_query
 from reader_study.models.signature import wrong_signatures
@@ -216,6 +218,17 @@ class _Pass:
             "answer_id", "number", "key", "series_id", "x", "y", "z"
         ):
             marks[answer_id].append(json.dumps(mark, default=str))
+        revisions = Answer.objects.filter(pk__in=ids, revision__gt=1).exclude(
+            Exists(
+                Unlock.objects.filter(
+                    reading=OuterRef("reading"),
+                    stage=OuterRef("stage"),
+                    revision=OuterRef("revision") - 1,
+                )
+            )
+        )
+        for row_id in revisions.values_list("pk", flat=True):
+            yield row_id, "it replaces an answer that was never unlocked"
         forms = Answer.objects.filter(pk__in=ids)
         for row_id, form, protocol_hash in forms.values_list("pk", "answers", "protocol_hash"):
             wanted = [
@@ -271,10 +284,11 @@ from reader_study_reading r
 join reader_study_membership m on m.id = r.reader_id
 left join lateral (
     select case e.kind
-        when 'opened' then e.stage when 'lock_unaided' then 'aided' else 'submitted' end as after
+        when 'opened' then e.stage when 'unlocked' then e.stage
+        when 'lock_unaided' then 'aided' else 'submitted' end as after
     from reader_study_event e
     where e.reading_id = r.id and e.monotonic_ms is null
-        and e.kind in ('opened', 'lock_unaided', 'submit')
+        and e.kind in ('opened', 'lock_unaided', 'submit', 'unlocked')
     order by e.id desc limit 1
 ) e on true
 where m.study_id = %s and (

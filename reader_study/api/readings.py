@@ -32,7 +32,7 @@ from reader_study.domain.lung_rads import TABLE
 from reader_study.domain.protocol import Protocol
 from reader_study.domain.questionnaire import Question
 from reader_study.domain.reading import ANSWERING, Stage
-from reader_study.models import Answer, Draft, Job, JobStatus, Reading, Skip
+from reader_study.models import Answer, Draft, Job, JobStatus, Reading, Skip, Unlock
 
 EVENTS_AT_ONCE = 200
 EVENT_DATA_LIMIT = 4000
@@ -149,6 +149,13 @@ class DraftSerializer(serializers.Serializer[Any]):
     saved_at = serializers.DateTimeField(allow_null=True)
 
 
+class ReopenedSerializer(serializers.Serializer[Any]):
+    """When and why a coordinator let the last answer be given anew."""
+
+    at = serializers.DateTimeField()
+    reason = serializers.CharField()
+
+
 class ReadingSerializer(serializers.Serializer[Any]):
     """A reading as its reader may see it at its present stage."""
 
@@ -170,6 +177,7 @@ class ReadingSerializer(serializers.Serializer[Any]):
     questionnaire = QuestionnaireSerializer()
     answers = LockedSerializer()
     draft = DraftSerializer()
+    reopened = ReopenedSerializer(allow_null=True)
 
 
 NOTHING: dict[str, Any] = {"case": {}, "nodules": {}}
@@ -185,10 +193,11 @@ def describe(reading: Reading) -> dict[str, Any]:
     closed = is_closed(reading)
     locked = {
         answer.stage: answer.answers
-        for answer in Answer.objects.filter(reading=reading)
+        for answer in Answer.objects.current().filter(reading=reading)
         if not closed
     }
     draft = Draft.objects.filter(reading=reading, stage=stage).first()
+    unlock = Unlock.objects.filter(reading=reading).last() if stage in ANSWERING else None
     return {
         "id": reading.pk,
         "stage": stage.value,
@@ -221,6 +230,7 @@ def describe(reading: Reading) -> dict[str, Any]:
             "answers": draft.answers if draft else NOTHING,
             "saved_at": draft.saved_at if draft else None,
         },
+        "reopened": unlock and {"at": unlock.at, "reason": unlock.reason},
     }
 
 

@@ -86,6 +86,12 @@ class SignatureRefused(Refusal):
     code = "signature_refused"
 
 
+class UnlockRefused(Refusal):
+    """A submitted reading cannot be reopened."""
+
+    code = "unlock_refused"
+
+
 class ProtocolInvalid(Refusal):
     """A protocol that cannot be run; `problems` says where and why."""
 

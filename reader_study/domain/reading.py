@@ -16,11 +16,12 @@ class Stage(StrEnum):
 
 
 class Step(StrEnum):
-    """What a reader does to a reading."""
+    """What is done to a reading: by its reader, and the last by a coordinator."""
 
     OPEN = "open"
     LOCK_UNAIDED = "lock_unaided"
     SUBMIT = "submit"
+    UNLOCK = "unlock"
 
 
 # The stages in which questions are answered, in order.
@@ -34,20 +35,25 @@ PATHS: Mapping[Path, Mapping[tuple[Stage, Step], Stage]] = {
         (Stage.ASSIGNED, Step.OPEN): Stage.UNAIDED,
         (Stage.UNAIDED, Step.LOCK_UNAIDED): Stage.AIDED,
         (Stage.AIDED, Step.SUBMIT): Stage.SUBMITTED,
+        (Stage.SUBMITTED, Step.UNLOCK): Stage.AIDED,
     },
     (Stage.UNAIDED,): {
         (Stage.ASSIGNED, Step.OPEN): Stage.UNAIDED,
         (Stage.UNAIDED, Step.SUBMIT): Stage.SUBMITTED,
+        (Stage.SUBMITTED, Step.UNLOCK): Stage.UNAIDED,
     },
     (Stage.AIDED,): {
         (Stage.ASSIGNED, Step.OPEN): Stage.AIDED,
         (Stage.AIDED, Step.SUBMIT): Stage.SUBMITTED,
+        (Stage.SUBMITTED, Step.UNLOCK): Stage.AIDED,
     },
 }
 
 
 def advance(stage: Stage, step: Step, path: Path = ANSWERING) -> Stage:
-    """Return the stage after `step` in a reading of this `path`; there is no way back.
+    """Return the stage after `step` in a reading of this `path`.
+
+    The only way back is to the last stage, by unlocking what was submitted.
 
     Raises:
         StepNotAllowed: `step` cannot be taken from `stage`.

@@ -1,10 +1,10 @@
-"""How a study was conducted, as tables: what was signed."""
+"""How a study was conducted, as tables: what was signed, and what was reopened."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from reader_study.exports.columns import Column, text_of, time_of
-from reader_study.models import SessionSignature, Study
+from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
+from reader_study.models import SessionSignature, Study, Unlock
 from reader_study.models.signature import valid_signatures
 
 SIGNATURES = (
@@ -13,8 +13,20 @@ SIGNATURES = (
     Column("session", "integer", "the session that was signed"),
     Column("meaning", "text", "what was signed"),
     Column("at", "time, UTC", "when"),
-    Column("digest", "sha256", "the links of the session's answers and skips in the chain"),
+    Column("digest", "sha256", "the links of all that is recorded of the session's readings"),
     Column("valid", "boolean", "false: something was recorded of the session afterwards"),
+)
+
+UNLOCKS = (
+    Column("study", "text", "the study's name in addresses"),
+    Column("reader", "text", "the reader's pseudonym"),
+    Column("case", "text", "the case's pseudonym"),
+    Column("session", "integer", "the session of the reading"),
+    Column("position", "integer", "order on the reader's worklist in this session, from 1"),
+    Column("stage", "text", "the stage whose answer was reopened"),
+    Column("revision", "integer", "the revision of the answer that counted until then"),
+    Column("reason", "text", "why the coordinator reopened it"),
+    Column("at", "time, UTC", "when"),
 )
 
 
@@ -30,3 +42,17 @@ def signature_rows(study: Study) -> Iterator[list[Any]]:
         place = [study.slug, each.reader.pseudonym, each.session]
         end = [time_of(each.at), each.digest, text_of(each.pk in valid)]
         yield [*place, each.meaning, *end]
+
+
+def unlock_rows(study: Study) -> Iterator[list[Any]]:
+    """Yield the submitted readings that a coordinator reopened."""
+    found = (
+        Unlock.objects.filter(reading__reader__study=study)
+        .select_related("reading__reader", "reading__case")
+        .order_by("pk")
+    )
+    for each in found.iterator(ROWS_AT_ONCE):
+        reading = each.reading
+        place = [reading.reader.pseudonym, reading.case.pseudonym, reading.session]
+        end = [each.stage, each.revision, each.reason, time_of(each.at)]
+        yield [study.slug, *place, reading.position, *end]

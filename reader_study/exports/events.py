@@ -9,7 +9,7 @@ from reader_study.domain.clock import Happened, Part, time_spent
 from reader_study.domain.exposure import exposures
 from reader_study.domain.reading import Stage
 from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
-from reader_study.models import Event, Nodule, Rating, Reading, Study
+from reader_study.models import Answer, Event, Nodule, Rating, Reading, Study
 
 # Longer than a reader looks at one slice without touching anything, and shorter than a call.
 IDLE_AFTER_S = 60.0
@@ -82,7 +82,8 @@ def exposure_rows(study: Study) -> Iterator[list[Any]]:
         rated: dict[tuple[int | None, str], Any] = {
             (nodule, stage): value
             for nodule, stage, value in Rating.objects.filter(
-                answer__reading=reading, question=MALIGNANCY
+                answer__in=Answer.objects.current().filter(reading=reading),
+                question=MALIGNANCY,
             ).values_list("nodule_id", "answer__stage", "value")
         }
         for exposure in exposures(map(_happened, events)):

@@ -36,6 +36,8 @@ def example_rows(protocol: Protocol, places: Sequence[Place]) -> Iterator[list[A
                     "question": question.name,
                     "value": _example(question),
                     "cannot_assess": "false",
+                    "revision": 1,
+                    "current": "true",
                 }
                 yield [row.get(name, "") for name in names]
 

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+from django.db.models import QuerySet
+
 from reader_study.domain.measuring import Tool, values
-from reader_study.exports.columns import ROWS_AT_ONCE, Column, time_of
+from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
 from reader_study.models import Answer, Mark, Nodule, Study
+from reader_study.models.reading import replaced
 
 _WHOSE = (
     Column("study", "text", "the study's name in addresses"),
@@ -16,6 +19,8 @@ _WHOSE = (
     Column("arm", "text", "the way of reading, as the protocol names it"),
     Column("stage", "text", "unaided: before the lock, without AI; aided: with AI in view"),
     Column("locked_at", "time, UTC", "when this stage's answer was locked"),
+    Column("revision", "integer", "1, and one more each time the answer was reopened"),
+    Column("current", "boolean", "true: the answer that counts; false: replaced by a later one"),
 )
 
 MARKS = (
@@ -56,7 +61,7 @@ MEASUREMENTS = (
 )
 
 
-def _whose(answer: Answer) -> list[Any]:
+def _whose(answer: Answer, *, is_replaced: bool) -> list[Any]:
     reading = answer.reading
     return [
         reading.reader.study.slug,
@@ -67,6 +72,8 @@ def _whose(answer: Answer) -> list[Any]:
         reading.arm,
         answer.stage,
         time_of(answer.locked_at),
+        answer.revision,
+        text_of(not is_replaced),
     ]
 
 
@@ -74,11 +81,17 @@ def mark_rows(study: Study) -> Iterator[list[Any]]:
     """Yield a row per mark of a locked answer."""
     marks = (
         Mark.objects.filter(answer__reading__reader__study=study)
+        .annotate(replaced=replaced("answer__"))
         .select_related("answer__reading__reader__study", "answer__reading__case")
         .order_by("answer_id", "number")
     )
     for mark in marks.iterator(ROWS_AT_ONCE):
-        yield [*_whose(mark.answer), mark.number, str(mark.key), *mark.point_mm]
+        yield [
+            *_whose(mark.answer, is_replaced=mark.replaced),
+            mark.number,
+            str(mark.key),
+            *mark.point_mm,
+        ]
 
 
 def measurement_rows(study: Study) -> Iterator[list[Any]]:
@@ -88,7 +101,9 @@ def measurement_rows(study: Study) -> Iterator[list[Any]]:
         for key, number in Nodule.objects.of_study(study).values_list("pk", "number")
     }
     answers = (
-        Answer.objects.filter(reading__reader__study=study, answers__measurements__0__isnull=False)
+        QuerySet(Answer)
+        .annotate(replaced=replaced())
+        .filter(reading__reader__study=study, answers__measurements__0__isnull=False)
         .select_related("reading__reader__study", "reading__case")
         .order_by("pk")
     )
@@ -98,7 +113,7 @@ def measurement_rows(study: Study) -> Iterator[list[Any]]:
         for each in form["measurements"]:
             found = values(Tool(each["kind"]), each["points_mm"])
             yield [
-                *_whose(answer),
+                *_whose(answer, is_replaced=answer.replaced),
                 each["id"],
                 numbers.get(each["nodule"]),
                 marks.get(each["nodule"]),

@@ -10,7 +10,7 @@ from typing import IO, Any
 from reader_study.domain.design import conditions
 from reader_study.domain.protocol import Protocol
 from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
-from reader_study.exports.conduct import SIGNATURES, signature_rows
+from reader_study.exports.conduct import SIGNATURES, UNLOCKS, signature_rows, unlock_rows
 from reader_study.exports.events import (
     EXPOSURES,
     IDLE_AFTER_S,
@@ -20,7 +20,16 @@ from reader_study.exports.events import (
     time_rows,
 )
 from reader_study.exports.marks import MARKS, MEASUREMENTS, mark_rows, measurement_rows
-from reader_study.models import DatabaseLock, EarlyOpening, Job, Prediction, Rating, Skip, Study
+from reader_study.models import (
+    DatabaseLock,
+    EarlyOpening,
+    Job,
+    Prediction,
+    Rating,
+    Skip,
+    Study,
+)
+from reader_study.models.reading import replaced
 
 READINGS = (
     Column("study", "text", "the study's name in addresses"),
@@ -44,6 +53,8 @@ READINGS = (
     Column("cannot_assess", "boolean", "true: the reader said it cannot be assessed"),
     Column("opened_at", "time, UTC", "when the reading was first opened"),
     Column("locked_at", "time, UTC", "when this stage's answer was locked"),
+    Column("revision", "integer", "1, and one more each time the answer was reopened"),
+    Column("current", "boolean", "true: the answer that counts; false: replaced by a later one"),
     Column("ai_value", "text", "the likeliest category of the AI for the same semantic feature"),
     Column("ai_probability", "number, 0 to 1", "the probability of ai_value, or of malignancy"),
     Column("model", "text", "the model's name and version"),
@@ -96,6 +107,7 @@ def reading_rows(study: Study) -> Iterator[list[Any]]:
     predictions = _predictions(study)
     ratings = (
         Rating.objects.filter(answer__reading__reader__study=study)
+        .annotate(replaced=replaced("answer__"))
         .select_related("answer__reading__reader", "answer__reading__case", "nodule", "mark")
         .order_by(
             "answer__reading__reader__pseudonym",
@@ -128,6 +140,8 @@ def reading_rows(study: Study) -> Iterator[list[Any]]:
             text_of(rating.cannot_assess),
             time_of(reading.opened_at),
             time_of(rating.answer.locked_at),
+            rating.answer.revision,
+            text_of(not rating.replaced),
             *_of_the_ai(prediction, rating.question),
         ]
 
@@ -232,6 +246,7 @@ def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
         "early_openings": EARLY_OPENINGS,
         "skips": SKIPS,
         "signatures": SIGNATURES,
+        "unlocks": UNLOCKS,
     }
     for table, columns in tables.items():
         for column in columns:
@@ -272,6 +287,7 @@ def write_tables(
         "early_openings.csv": ([c.name for c in EARLY_OPENINGS], early_opening_rows(study)),
         "skips.csv": ([c.name for c in SKIPS], skip_rows(study)),
         "signatures.csv": ([c.name for c in SIGNATURES], signature_rows(study)),
+        "unlocks.csv": ([c.name for c in UNLOCKS], unlock_rows(study)),
         "data_dictionary.csv": (header, dictionary_rows(study.rules)),
     }
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

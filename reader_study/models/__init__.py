@@ -5,7 +5,7 @@ load or use the truth, and by nothing that serves a reader. `apps.py` loads it f
 """
 
 from reader_study.models.account import Membership, Role, User
-from reader_study.models.conduct import DatabaseLock, EarlyOpening, Skip
+from reader_study.models.conduct import DatabaseLock, EarlyOpening, Skip, Unlock
 from reader_study.models.event import Event
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
 from reader_study.models.reading import Answer, Draft, Mark, Rating, Reading
@@ -36,5 +36,6 @@ __all__ = [
     "SessionSignature",
     "Skip",
     "Study",
+    "Unlock",
     "User",
 ]

@@ -47,6 +47,33 @@ class Skip(models.Model):
         return f"skip of reading {self.reading_id}"
 
 
+class Unlock(models.Model):
+    """A submitted reading whose last answer may be given anew, and why.
+
+    `revision` is that of the answer that was the current one; it stays. A database trigger
+    refuses every change; an event of the reading says the same.
+    """
+
+    reading = models.ForeignKey(Reading, models.PROTECT, related_name="unlocks")
+    stage = models.CharField(max_length=16)
+    revision = models.PositiveSmallIntegerField()
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    reason = models.CharField(max_length=1000)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reading", "stage", "revision"], name="a_revision_unlocked_once"
+            ),
+            models.CheckConstraint(condition=~Q(reason=""), name="unlocked_for_a_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return f"unlock of reading {self.reading_id}"
+
+
 class DatabaseLock(models.Model):
     """The end of recording in a study, after which its results may be seen; there is no way back.
 

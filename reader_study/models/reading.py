@@ -3,7 +3,7 @@
 from typing import Self
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from reader_study.domain.design import ONLY_ARM
 from reader_study.domain.reading import ANSWERING, Stage
@@ -93,9 +93,32 @@ class Draft(models.Model):
         return f"draft {self.version} of {self.stage}"
 
 
+def replaced(answer: str = "") -> Exists:
+    """Return whether the answer a query reaches by `answer` was given anew since, as a condition.
+
+    `answer` is empty for a query of answers, and else ends with two underscores.
+    """
+    return Exists(
+        Answer.objects.filter(
+            reading=OuterRef(f"{answer}reading"),
+            stage=OuterRef(f"{answer}stage"),
+            revision__gt=OuterRef(f"{answer}revision"),
+        )
+    )
+
+
+class AnswerQuerySet(models.QuerySet["Answer"]):
+    """Answers by whether they count."""
+
+    def current(self) -> Self:
+        """Keep the last revision of each stage of a reading, which is the one that counts."""
+        return self.filter(~replaced())
+
+
 class Answer(models.Model):
     """The locked answer of one stage of a reading.
 
+    A reading that is unlocked gets another `revision` of its last answer; those before stay.
     A database trigger refuses every change of the row and of its ratings. `answers` is
     the form as it was sent; `ratings` and `marks` hold the same, a row each. What was measured is
     in the form alone.
@@ -103,13 +126,18 @@ class Answer(models.Model):
 
     reading = models.ForeignKey(Reading, models.PROTECT, related_name="answers")
     stage = models.CharField(max_length=16)
+    revision = models.PositiveSmallIntegerField(db_default=1, help_text="From 1.")
     answers = models.JSONField()
     protocol_hash = models.CharField(max_length=64)
     locked_at = models.DateTimeField()
 
+    objects = AnswerQuerySet.as_manager()
+
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["reading", "stage"], name="one_answer_a_stage"),
+            models.UniqueConstraint(
+                fields=["reading", "stage", "revision"], name="one_answer_a_stage_and_revision"
+            ),
             models.CheckConstraint(condition=_ANSWERING, name="an_answer_of_an_answering_stage"),
         ]
 

@@ -93,6 +93,15 @@ CONTENTS = {
             *("r.arm", "r.repeat", "t.stage", "t.answers", "t.protocol_hash", "t.locked_at"),
         ),
     ),
+    ("answer", 3): Content(
+        f"reader_study_answer t {_OF_A_READING}",
+        "m.study_id",
+        (
+            *("t.id", "t.reading_id", "r.reader_id", "r.case_id", "r.session", "r.position"),
+            *("r.arm", "r.repeat", "t.stage", "t.revision", "t.answers", "t.protocol_hash"),
+            "t.locked_at",
+        ),
+    ),
     ("event", 1): Content(
         f"reader_study_event t {_OF_A_READING}",
         "m.study_id",
@@ -128,6 +137,14 @@ CONTENTS = {
         (
             *("t.id", "t.reading_id", "r.reader_id", "r.case_id", "r.session", "r.position"),
             *("t.reason", "t.at"),
+        ),
+    ),
+    ("unlock", 1): Content(
+        f"reader_study_unlock t {_OF_A_READING}",
+        "m.study_id",
+        (
+            *("t.id", "t.reading_id", "r.reader_id", "r.case_id", "r.session", "r.position"),
+            *("t.stage", "t.revision", "t.by_id", "t.reason", "t.at"),
         ),
     ),
     ("early_opening", 1): Content(

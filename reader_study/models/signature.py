@@ -33,7 +33,11 @@ class SessionSignature(models.Model):
 
 
 # What ends or changes a reading, by the kind of its record and its table.
-_SIGNED = {"answer": "reader_study_answer", "skip": "reader_study_skip"}
+_SIGNED = {
+    "answer": "reader_study_answer",
+    "skip": "reader_study_skip",
+    "unlock": "reader_study_unlock",
+}
 
 
 def _links(readers: str) -> str:
@@ -66,7 +70,7 @@ where g.id = any(%s) and g.digest is distinct from (
 def digests(readers: Collection[int]) -> dict[tuple[int, int], str]:
     """Return by reader and session the SHA-256 of the links of all that is signed.
 
-    The links are those of the answers and skips of the session's readings in the study's
+    The links are those of the answers, skips and unlocks of the session's readings in the study's
     chain, in its order. A session of which nothing is recorded has none.
     """
     with connection.cursor() as cursor:

@@ -2,7 +2,7 @@
 
 from django.http import Http404, HttpRequest
 
-from reader_study.models import Membership, Role, Study, User
+from reader_study.models import Membership, Reading, Role, Study, User
 
 
 def member(request: HttpRequest, slug: str, *roles: Role) -> Study:
@@ -27,3 +27,19 @@ def is_coordinator(request: HttpRequest, study: Study) -> bool:
     """Tell whether the caller coordinates `study`, which an administrator need not."""
     mine = Membership.objects.filter(study=study, user=request.user.pk)
     return mine.filter(role=Role.COORDINATOR).exists()
+
+
+def reading_asked_for(request: HttpRequest, study: Study) -> Reading | None:
+    """Return the reading of `study` a form names by reader, session and number, if it exists."""
+    asked = {name: request.POST.get(name, "") for name in ("reader", "session", "position")}
+    if not (asked["session"].isdecimal() and asked["position"].isdecimal()):
+        return None
+    return (
+        Reading.objects.of_study(study)
+        .filter(
+            reader__pseudonym=asked["reader"],
+            session=int(asked["session"][:4]),
+            position=int(asked["position"][:6]),
+        )
+        .first()
+    )

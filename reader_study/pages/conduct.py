@@ -1,21 +1,25 @@
 """The coordinator's page of how a study is conducted."""
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from reader_study.models import Role, SessionSignature
+from reader_study.actions.unlocking import unlock_reading
+from reader_study.domain.errors import Refusal
+from reader_study.models import Role, SessionSignature, Unlock, User
 from reader_study.models.signature import valid_signatures
-from reader_study.pages.access import is_coordinator, member
+from reader_study.pages.access import is_coordinator, member, reading_asked_for
 
 
 @login_required
 @never_cache
 @require_safe
 def conduct(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show signatures; readers are known by their pseudonyms, so that no name is shown."""
+    """Show signatures and what was reopened; readers are known by their pseudonyms only."""
     found = member(request, slug, Role.COORDINATOR, Role.INVESTIGATOR)
     signatures = list(
         SessionSignature.objects.filter(reader__study=found)
@@ -28,5 +32,33 @@ def conduct(request: HttpRequest, slug: str) -> HttpResponse:
         "is_coordinator": is_coordinator(request, found),
         "signs": found.rules.conduct.signature != "off",
         "signatures": [(each, each.pk in valid) for each in signatures],
+        "readers": found.members.readers(),
+        "unlocks": Unlock.objects.filter(reading__reader__study=found)
+        .select_related("reading__reader", "by")
+        .order_by("-pk"),
     }
     return render(request, "reader_study/conduct.html", context)
+
+
+@login_required
+@require_POST
+def unlock(request: HttpRequest, slug: str) -> HttpResponse:
+    """Reopen the last answer of a submitted reading."""
+    found = member(request, slug, Role.COORDINATOR)
+    assert isinstance(request.user, User)  # whom `member` lets through
+    reading = reading_asked_for(request, found)
+    if reading is None:
+        messages.error(request, "There is no such reading: look at reader, session and number.")
+        return redirect("study-conduct", slug=slug)
+    try:
+        unlock_reading(
+            study=found,
+            reading_id=reading.pk,
+            by=request.user,
+            reason=request.POST.get("reason", ""),
+            now=timezone.now(),
+        )
+        messages.success(request, "The last answer can be given anew; the reason is recorded.")
+    except Refusal as refusal:
+        messages.error(request, refusal.detail)
+    return redirect("study-conduct", slug=slug)

@@ -37,13 +37,17 @@ STATES = {
 
 
 class Line(NamedTuple):
-    """A reading on the worklist; `opens` says when it can be begun, if not now."""
+    """A reading on the worklist; `opens` says when it can be begun, if not now.
+
+    `reopened` is why a coordinator let its last answer be given anew, which is still to be done.
+    """
 
     reading: Reading
     name: str
     state: str
     submitted: bool
     skipped: str
+    reopened: str
     opens: str
     can_enter: bool
 
@@ -56,7 +60,8 @@ class Line(NamedTuple):
 class Session(NamedTuple):
     """The readings of one session; `opens` says when its first one opens, if not now.
 
-    `to_sign` where it has ended, and the protocol asks for the reader's signature.
+    `to_sign` where it has ended, and the protocol asks for the reader's signature; a
+    signature after which something was recorded is `void`.
     """
 
     number: int
@@ -66,6 +71,7 @@ class Session(NamedTuple):
     opens: str
     to_sign: bool
     signature: SessionSignature | None
+    void: SessionSignature | None
 
 
 class Worklist(NamedTuple):
@@ -104,6 +110,7 @@ def worklist(request: HttpRequest) -> HttpResponse:
     readings = (
         Reading.objects.of(request.user)
         .select_related("reader__study__database_lock", "case", "skip")
+        .prefetch_related("unlocks")
         .order_by("reader__study_id", "session", "position")
     )
     by_study: dict[Study, list[Reading]] = {}
@@ -121,14 +128,16 @@ def _list(study: Study, readings: list[Reading]) -> Worklist:
     several = design.has_several_sessions
     when = openings_of(readings, rules) if several else {}
     signs = rules.conduct.signature != "off"
-    signed = valid_signatures({readings[0].reader_id}) if signs else {}
+    reader = readings[0].reader_id
+    signed = valid_signatures({reader}) if signs else {}
+    ever = {each.session: each for each in SessionSignature.objects.filter(reader=reader)}
     sessions = []
     for session, group in groupby(readings, key=lambda reading: reading.session):
         lines = [_line(each, design, when.get(each.pk, AT_ONCE), now) for each in group]
         title = "Training" if session == TRAINING else f"Session {session}"
         done = sum(line.ended for line in lines)
         waiting = [line.opens for line in lines if not line.ended]
-        signature = signed.get((readings[0].reader_id, session))
+        signature = signed.get((reader, session))
         ended = all(line.ended for line in lines)
         sessions.append(
             Session(
@@ -139,6 +148,7 @@ def _list(study: Study, readings: list[Reading]) -> Worklist:
                 min(waiting, default="") if all(waiting) else "",
                 signs and ended and session != TRAINING and signature is None,
                 signature,
+                None if signature else ever.get(session),
             )
         )
     lines = [line for session in sessions for line in session.lines]
@@ -153,12 +163,14 @@ def _line(reading: Reading, design: Design, opening: Opening, now: datetime) -> 
     if reading.stage == Stage.AIDED and len(design.arm(reading.arm).path) == 1:
         state = "Begun, with AI"
     skip = getattr(reading, "skip", None)
+    unlocks = list(reading.unlocks.all())
     return Line(
         reading,
         name_for_reader(design, reading.case.pseudonym, reading.session, reading.position),
         state,
         submitted,
         skip.reason if skip else "",
+        unlocks[-1].reason if unlocks and not submitted else "",
         opens,
         not opens and not skip and not (submitted and design.sessions > 1),
     )

@@ -16,8 +16,8 @@ from reader_study.actions.study import checklist, open_study, prediction_progres
 from reader_study.domain.errors import Refusal
 from reader_study.domain.reading import Stage
 from reader_study.exports.tables import write_tables
-from reader_study.models import Case, EarlyOpening, Job, JobStatus, Reading, Role, User
-from reader_study.pages.access import is_coordinator, member
+from reader_study.models import Case, EarlyOpening, Job, JobStatus, Role, User
+from reader_study.pages.access import is_coordinator, member, reading_asked_for
 
 IN_MEMORY = 8_000_000  # bytes of an export that are kept off the disk
 
@@ -81,18 +81,7 @@ def open_one_early(request: HttpRequest, slug: str) -> HttpResponse:
     """Let one reading begin before its session or washout allows it."""
     found = member(request, slug, Role.COORDINATOR)
     assert isinstance(request.user, User)  # whom `member` lets through
-    asked = {name: request.POST.get(name, "") for name in ("reader", "session", "position")}
-    reading = None
-    if asked["session"].isdecimal() and asked["position"].isdecimal():
-        reading = (
-            Reading.objects.of_study(found)
-            .filter(
-                reader__pseudonym=asked["reader"],
-                session=int(asked["session"][:4]),
-                position=int(asked["position"][:6]),
-            )
-            .first()
-        )
+    reading = reading_asked_for(request, found)
     if reading is None:
         messages.error(request, "There is no such reading: look at reader, session and number.")
         return redirect("study", slug=slug)

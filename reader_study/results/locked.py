@@ -142,7 +142,8 @@ def read_locked(folder: Path) -> Locked:
     answers = [
         Answered(place, row["stage"], _nodule_of(row), row["question"], row["value"])
         for row in _rows(folder / "readings.csv")
-        if not (place := reading_of(row, "readings.csv")).training
+        if row.get("current", "true") == "true"  # and not replaced after an unlocking
+        and not (place := reading_of(row, "readings.csv")).training
     ]
     models, failed = _predictions(folder, protocol.ai.model)
     own = next((name for name in models if _is(name, protocol.ai.model)), "")

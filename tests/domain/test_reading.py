@@ -32,8 +32,11 @@ def test_every_other_step_is_refused(path, stage, step):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_no_step_leads_back(path):
+def test_only_unlocking_leads_back_and_to_the_last_stage_only(path):
     order = list(Stage)
-    assert all(
-        order.index(after) > order.index(before) for (before, _), after in PATHS[path].items()
-    )
+    back = {
+        step: after
+        for (before, step), after in PATHS[path].items()
+        if order.index(after) <= order.index(before)
+    }
+    assert back == {Step.UNLOCK: path[-1]}

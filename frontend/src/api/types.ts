@@ -94,6 +94,8 @@ export interface Reading {
   questionnaire: Questionnaire
   answers: { unaided: Answers | null; aided: Answers | null }
   draft: Draft
+  /** When and why a coordinator let the last answer be given anew; absent from older sites. */
+  reopened?: { at: string; reason: string } | null
 }
 
 export interface SaliencyPlane {

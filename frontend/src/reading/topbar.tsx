@@ -25,7 +25,13 @@ export function TopBar({
       <span class={`stage-chip ${stage}`} data-stage={stage}>
         {STAGE_WORDS[stage]}
       </span>
-      <span class="study">{reading.study}</span>
+      {reading.reopened && stage !== 'submitted' ? (
+        <span class="reopened" title={reading.reopened.reason}>
+          Reopened by a coordinator: {reading.reopened.reason}
+        </span>
+      ) : (
+        <span class="study">{reading.study}</span>
+      )}
       <span class={`saved ${saved?.kind ?? ''}`} role="status" data-saved={saved?.kind}>
         {saved && savedWords(saved)}
       </span>
