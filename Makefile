@@ -1,6 +1,6 @@
 # Everything is made inside the checkout: .venv, frontend/node_modules, frontend/dist and var.
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check format lock bench-verify bench-allocation bench-statistics
+.PHONY: help demo install test check format lock bench-verify bench-allocation bench-statistics bench-inference
 PORT ?= 8000
 PYTHON ?= python3
 IN_VENV := .venv/bin/python
@@ -41,3 +41,7 @@ bench-allocation: ## measure dealing out 1,000 cases to 100 readers in two arms
 bench-statistics: ## time and memory of the statistics (NULL=2000: false positives of null studies)
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.statistics $(if $(NULL),--null $(NULL))
+
+bench-inference: ## rate, memory and preprocessing of predictions (CASES=6)
+	@$(PYTHON) -m launcher.install --dev
+	@$(IN_VENV) -m benchmarks.inference --cases $(or $(CASES),6)

@@ -1,7 +1,8 @@
 """A CT series, from DICOMweb or from a folder, as a volume with its place in the patient."""
 
 import functools
-from collections.abc import Iterable
+import mmap
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,10 @@ def read_folder(folder: Path, series_uid: str | None = None) -> Volume:
     Raises:
         PredictionImpossible: there is no such series, or it cannot be read.
     """
-    slices = []
+    return volume_from_slices(_of_folder(folder, series_uid))
+
+
+def _of_folder(folder: Path, series_uid: str | None) -> Iterator[Dataset]:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             try:
@@ -75,8 +79,7 @@ def read_folder(folder: Path, series_uid: str | None = None) -> Volume:
             except InvalidDicomError:
                 continue
             if series_uid is None or dataset.get("SeriesInstanceUID") == series_uid:
-                slices.append(dataset)
-    return volume_from_slices(slices)
+                yield dataset
 
 
 class DicomWebArchive:
@@ -108,8 +111,10 @@ class DicomWebArchive:
                 sends cannot be read.
         """
         try:
-            slices = self._client.retrieve_series(
-                study_uid, series_uid, media_types=(("application/dicom", "*"),)
+            return volume_from_slices(
+                self._client.iter_series(
+                    study_uid, series_uid, media_types=(("application/dicom", "*"),)
+                )
             )
         except requests.HTTPError as error:
             raise self._refusal(error, series_uid) from error
@@ -121,10 +126,12 @@ class DicomWebArchive:
             raise unreadable(
                 f"What the image archive sent for series {series_uid} is not DICOM."
             ) from error
-        return volume_from_slices(slices)
 
     def _refusal(self, error: requests.HTTPError, series_uid: str) -> Exception:
-        status = error.response.status_code if error.response is not None else 500
+        status = 500
+        if error.response is not None:
+            status = error.response.status_code
+            error.response.close()
         if status in {401, 403}:
             return PredictionImpossible(
                 "archive_refused",
@@ -151,19 +158,25 @@ class _PatientAdapter(HTTPAdapter):
 def volume_from_slices(slices: Iterable[Dataset]) -> Volume:
     """Order, decode and stack the instances of one CT series.
 
-    Positions come from ImagePositionPatient alone: SliceThickness says how thick a slice
-    is, not how far the next one.
+    Each is decoded as it arrives and only its pixels are kept, so that a series needs hardly
+    more memory than its volume. Positions come from ImagePositionPatient alone:
+    SliceThickness says how thick a slice is, not how far the next one.
 
     Raises:
         PredictionImpossible: `series_unreadable`; the detail says why.
     """
-    instances = list(slices)
-    _check_one_ct_series(instances)
+    instances: list[Dataset] = []
+    decoded: list[NDArray[np.int16] | None] = []
+    for one in slices:
+        _check_ct(one)
+        decoded.append(_given_back_when_freed(_hounsfield(one)))
+        instances.append(_without_pixels(one))
+    _check_one_series(instances)
     first = instances[0]
     row, column = np.array(first.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
     normal = np.cross(row, column)
-    instances.sort(key=lambda one: float(np.dot(normal, one.ImagePositionPatient)))
-    positions = np.array([one.ImagePositionPatient for one in instances], dtype=np.float64)
+    order = np.argsort([normal @ np.array(one.ImagePositionPatient) for one in instances])
+    positions = np.array([instances[place].ImagePositionPatient for place in order], np.float64)
     step = _even_step(positions, normal)
 
     row_spacing, column_spacing = (float(value) for value in first.PixelSpacing)
@@ -174,8 +187,9 @@ def volume_from_slices(slices: Iterable[Dataset]) -> Volume:
     lps_from_index[:3, 3] = positions[0]
 
     hu = np.empty((len(instances), int(first.Rows), int(first.Columns)), dtype=np.int16)
-    for target, one in zip(hu, instances, strict=True):
-        target[:] = _hounsfield(one)
+    for target, place in zip(hu, order, strict=True):
+        target[:] = decoded[place]
+        decoded[place] = None  # so that at no time both lie in memory as a whole
     return Volume(
         hu=hu,
         lps_from_index=lps_from_index,
@@ -186,25 +200,45 @@ def volume_from_slices(slices: Iterable[Dataset]) -> Volume:
 
 
 _NEEDED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")
+_OF_SERIES = ("SeriesInstanceUID", "FrameOfReferenceUID", "Rows", "Columns")
 
 
-def _check_one_ct_series(instances: list[Dataset]) -> None:
+def _check_ct(one: Dataset) -> None:
+    name = one.get("SOPInstanceUID", "without a UID")
+    if one.get("Modality") != "CT":
+        raise unreadable(f"Image {name} is of modality {one.get('Modality')}, not CT.")
+    if int(one.get("NumberOfFrames") or 1) > 1:
+        raise unreadable(
+            f"Image {name} holds several frames; send CT as one image per slice instead."
+        )
+    for attribute in _NEEDED:
+        if one.get(attribute) in (None, ""):
+            raise unreadable(f"Image {name} lacks {attribute}.")
+
+
+def _given_back_when_freed(pixels: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Copy a slice into memory of its own; that of the heap would be kept by the allocator."""
+    own: NDArray[np.int16] = np.frombuffer(mmap.mmap(-1, pixels.nbytes), np.int16)
+    own = own.reshape(pixels.shape)
+    own[:] = pixels
+    return own
+
+
+def _without_pixels(one: Dataset) -> Dataset:
+    """Return what places an image in its series."""
+    kept = Dataset()
+    for attribute in (*_NEEDED, *_OF_SERIES, "StudyInstanceUID"):
+        if attribute in one:
+            setattr(kept, attribute, one[attribute].value)
+    return kept
+
+
+def _check_one_series(instances: list[Dataset]) -> None:
     if len(instances) < 2:
         raise unreadable(
             f"The series has {len(instances)} image(s); a CT volume needs two or more slices."
         )
-    for one in instances:
-        name = one.get("SOPInstanceUID", "without a UID")
-        if one.get("Modality") != "CT":
-            raise unreadable(f"Image {name} is of modality {one.get('Modality')}, not CT.")
-        if int(one.get("NumberOfFrames") or 1) > 1:
-            raise unreadable(
-                f"Image {name} holds several frames; send CT as one image per slice instead."
-            )
-        for attribute in _NEEDED:
-            if one.get(attribute) in (None, ""):
-                raise unreadable(f"Image {name} lacks {attribute}.")
-    for attribute in ("SeriesInstanceUID", "FrameOfReferenceUID", "Rows", "Columns"):
+    for attribute in _OF_SERIES:
         if len({str(one.get(attribute)) for one in instances}) > 1:
             raise unreadable(f"The images of the series differ in {attribute}.")
     for attribute in ("ImageOrientationPatient", "PixelSpacing"):

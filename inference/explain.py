@@ -17,14 +17,15 @@ import torch
 from inference.network import ImageOutput, NoduleNetwork
 
 DELETED_SHARE = 0.1  # of all cells of the nine planes
-RANDOM_DRAWS = 4
+# One, so that an explanation costs less than three looks; `inference.deletion` draws more.
+RANDOM_DRAWS = 1
 
 
 class Faithfulness(NamedTuple):
     """How far the score falls when cells are replaced by parenchyma, from 0 to 1."""
 
     deletion_drop: float  # the most relevant cells
-    random_drop: float  # as many in each plane at random, the mean of several draws
+    random_drop: float  # as many in each plane at random, the mean over the draws
 
 
 def malignancy_margin(output: ImageOutput) -> torch.Tensor:
@@ -82,12 +83,13 @@ def faithfulness(
     maps: torch.Tensor,
     parenchyma: torch.Tensor,
     score: Callable[[torch.Tensor], torch.Tensor],
+    draws: int = RANDOM_DRAWS,
 ) -> Faithfulness:
     """Measure whether what a map points at matters for the score.
 
     `planes` is (9, 3, size, size), with the `output` and `maps` that `relevance` returned for
     them; `parenchyma` is (3, 1, 1) on the scale of the planes; `score` turns logits (n, 2)
-    into scores (n,).
+    into scores (n,); `draws` random choices of cells are compared with.
     """
     count = max(1, round(DELETED_SHARE * maps.numel()))
     most = torch.zeros(maps.numel(), dtype=torch.bool, device=maps.device)
@@ -96,7 +98,7 @@ def faithfulness(
     # A fixed seed: the same nodule must give the same numbers.
     generator = torch.Generator().manual_seed(0)
     variants = [deleted]
-    for _ in range(RANDOM_DRAWS):
+    for _ in range(draws):
         order = torch.rand(maps.shape, generator=generator).flatten(1).argsort(dim=1).argsort(dim=1)
         chosen = order.to(maps.device) < deleted.flatten(1).sum(dim=1, keepdim=True)
         variants.append(chosen.view_as(maps))

@@ -8,10 +8,10 @@ import torch
 
 from inference.archive import Volume
 from inference.errors import PredictionImpossible
-from inference.explain import faithfulness, relevance
+from inference.explain import Faithfulness, faithfulness, relevance
 from inference.model import Model
 from inference.network import ImageOutput
-from inference.preprocess import PLANE_MM, network_input, nodule_input, normalised
+from inference.preprocess import PLANE_MM, Plane, network_input, nodule_input, normalised
 
 
 def predict_nodule(
@@ -19,11 +19,14 @@ def predict_nodule(
     volume: Volume,
     nodule_mm: tuple[float, float, float],
     frame_of_reference_uid: str = "",
+    *,
+    explain: bool = True,
 ) -> dict[str, Any]:
     """Predict one nodule, at a point in LPS millimetres; plain JSON values.
 
     Several folds count equally: their calibrated probabilities, plane weights, relevance
-    and semantic probabilities are averaged. The embedding is that of the first fold.
+    and semantic probabilities are averaged. The embedding is that of the first fold. Without
+    `explain` there are no planes with relevance, and no faithfulness.
 
     Raises:
         PredictionImpossible: the point is not in the volume, or in another frame.
@@ -53,6 +56,10 @@ def predict_nodule(
         def calibrated(logits: torch.Tensor, calibrate: Any = calibration) -> torch.Tensor:
             return torch.tensor([calibrate(p) for p in malignant(logits).tolist()])
 
+        if not explain:
+            with torch.no_grad():
+                outputs.append(network.images(planes[None]))
+            continue
         output, fold_maps = relevance(network, planes)
         outputs.append(output)
         maps.append(fold_maps)
@@ -60,15 +67,29 @@ def predict_nodule(
 
     raw = [float(malignant(output.logits)[0]) for output in outputs]
     probabilities = [calibrate(p) for calibrate, p in zip(model.calibrations, raw, strict=True)]
-    weights = torch.stack([output.view_weights[0] for output in outputs]).mean(dim=0).tolist()
-    relevances = torch.stack(maps).mean(dim=0)
-    return {
+    prediction = {
         "status": "done",
         "model": model.describe(),
         "input_hash": hashlib.sha256(on_cpu.numpy().astype("<f4").tobytes()).hexdigest(),
         "probability_raw": _mean(raw),
         "probability": _mean(probabilities),
         "semantic": semantic_probabilities(model, outputs),
+        "embedding": outputs[0].embedding[0].tolist(),
+        "device": model.device.type,
+    }
+    if explain:
+        weights = torch.stack([output.view_weights[0] for output in outputs]).mean(dim=0)
+        prediction |= _explanation(nodule.places, weights, torch.stack(maps).mean(dim=0), faithful)
+    return prediction | {"seconds": time.perf_counter() - began}
+
+
+def _explanation(
+    places: tuple[Plane, ...],
+    weights: torch.Tensor,
+    relevances: torch.Tensor,
+    faithful: list[Faithfulness],
+) -> dict[str, Any]:
+    return {
         "planes": [
             {
                 "name": place.name,
@@ -79,16 +100,13 @@ def predict_nodule(
                 "cell_mm": PLANE_MM / relevances.shape[2],
                 "relevance": plane.tolist(),
             }
-            for place, weight, plane in zip(nodule.places, weights, relevances, strict=True)
+            for place, weight, plane in zip(places, weights.tolist(), relevances, strict=True)
         ],
         "relevance_scale": float(relevances.max()),
         "faithfulness": {
             "deletion_drop": _mean([fold.deletion_drop for fold in faithful]),
             "random_drop": _mean([fold.random_drop for fold in faithful]),
         },
-        "embedding": outputs[0].embedding[0].tolist(),
-        "device": model.device.type,
-        "seconds": time.perf_counter() - began,
     }
 
 

@@ -67,20 +67,20 @@ class Faithfulness(_Message):
 
 
 class Done(_Message):
-    """The prediction of one nodule."""
+    """The prediction of one nodule; what a system does not say of it is empty."""
 
     status: Literal["done"]
     model: Model
     input_hash: Sha256
     probability_raw: Probability
     probability: Probability
-    semantic: dict[str, dict[str, Probability]]
-    planes: list[Plane]
-    relevance_scale: Finite
-    faithfulness: Faithfulness
-    embedding: list[Finite]
-    device: str
-    seconds: float
+    semantic: dict[str, dict[str, Probability]] = {}
+    planes: list[Plane] = []
+    relevance_scale: Finite = 0
+    faithfulness: Faithfulness | None = None
+    embedding: list[Finite] = []
+    device: str = ""
+    seconds: float = 0
 
 
 class Failed(_Message):

@@ -499,17 +499,19 @@ def _shown(job: Job, items: tuple[Item, ...]) -> dict[str, Any]:
     if job.status != JobStatus.DONE:
         return {"status": "failed", "detail": job.detail or "The AI has not answered."}
     bundle = job.prediction.bundle
-    parts = {
+    parts: dict[Item, Any] = {
         Item.SCORE: {
             "probability": job.prediction.probability,
             "probability_raw": job.prediction.probability_raw,
         },
         Item.SEMANTIC: bundle["semantic"],
-        Item.SALIENCY: {
+    }
+    if bundle["planes"]:
+        parts[Item.SALIENCY] = {
             "planes": bundle["planes"],
             "scale": bundle["relevance_scale"],
             "token_mm": job.prediction.model_version.card["token_mm"],
             "faithfulness": bundle["faithfulness"],
-        },
-    }
-    return {"status": "done", "detail": "", **{item.value: parts[item] for item in items}}
+        }
+    said = {item.value: parts[item] for item in items if item in parts}
+    return {"status": "done", "detail": "", **said}

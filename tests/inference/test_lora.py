@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
@@ -87,6 +88,32 @@ def test_merging_changes_no_prediction_and_happens_once() -> None:
             assert (a - b).abs().max() < 2e-6
     assert not any(".lora_" in name for name, _ in network.named_parameters())
     assert merge_lora(network) == 0  # nothing is left that could be added a second time
+
+
+def test_an_adapter_kept_and_loaded_again_predicts_the_same_merged_or_not() -> None:
+    torch.manual_seed(2)
+    network = a_tiny_network().eval()
+    randomise_lora(network)
+    images = torch.randn(2, 9, 3, 64, 64)
+    kept = {name: tensor.clone() for name, tensor in network.trained_state().items()}
+    again = a_tiny_network().eval()
+    again.backbone.load_state_dict(network.backbone.state_dict())
+    assert not torch.equal(again.images(images).logits, network.images(images).logits)
+    again.load_trained_state(kept)
+    assert torch.equal(again.images(images).logits, network.images(images).logits)
+    again.merge()
+    assert (again.images(images).logits - network.images(images).logits).abs().max() < 2e-6
+
+
+def test_what_is_merged_can_be_neither_kept_nor_given_another_adapter() -> None:
+    network = a_tiny_network()
+    randomise_lora(network)
+    kept = network.trained_state()
+    network.merge()
+    with pytest.raises(ValueError, match="merged"):
+        network.trained_state()
+    with pytest.raises(ValueError, match="merged"):
+        network.load_trained_state(kept)
 
 
 def test_lora_changes_predictions_at_all() -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,22 @@ def test_a_folder_that_contradicts_itself_is_refused(
     spoil(tmp_path / "tiny")
     with pytest.raises(ModelUnusable, match=sentence):
         load_model("tiny", tmp_path, CPU)
+
+
+def test_no_fold_carries_the_adapter_of_another(tmp_path: Path) -> None:
+    """The same adapter in every fold: each must score as it does alone."""
+    (tmp_path / "one").mkdir()
+    write_tiny_model(tmp_path / "one")
+    shutil.copytree(tmp_path / "one", tmp_path / "three")
+    card = json.loads((tmp_path / "three" / "card.json").read_text())
+    card["folds"] = ["fold0.safetensors"] * 3
+    (tmp_path / "three" / "card.json").write_text(json.dumps(card))
+    calibration = json.loads((tmp_path / "one" / "calibration.json").read_text())
+    (tmp_path / "three" / "calibration.json").write_text(json.dumps(calibration * 3))
+    alone = load_model("one", tmp_path, CPU).networks[0]
+    images = torch.randn(1, 9, 3, 64, 64)
+    for network in load_model("three", tmp_path, CPU).networks:
+        assert torch.equal(network.images(images).logits, alone.images(images).logits)
 
 
 def test_folds_count_equally(tmp_path: Path) -> None:

@@ -93,6 +93,16 @@ def test_left_and_posterior_of_the_patient_are_not_mistaken() -> None:
     assert (plane > 0.5).sum() == 2
 
 
+def test_a_place_in_ras_is_caught_as_another_place() -> None:
+    hu = np.full((128, 128, 128), -850, dtype=np.int16)
+    hu[64 + 8, 64 + 6, 64 + 12] = 400
+    volume = a_volume(hu)
+    there = nodule_input(volume, (12, 6, 8)).planes
+    mirrored = nodule_input(volume, (-12, -6, 8)).planes
+    assert all(plane[25, 25] > 0.9 for plane in there[:3])
+    assert all(plane[25, 25] < 0.2 for plane in mirrored[:3])
+
+
 @pytest.mark.parametrize("number", range(9), ids=NAMES)
 def test_a_bright_spot_lies_in_each_plane_where_its_place_says(number: int) -> None:
     nodule = np.array([4.0, -3.0, 2.0])
