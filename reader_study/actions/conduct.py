@@ -7,8 +7,10 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import Count, F
 
+from reader_study.actions.deviations import record_deviation
 from reader_study.actions.signature import unsigned_sessions
 from reader_study.actions.verification import verify_study
+from reader_study.domain.deviation import Kind
 from reader_study.domain.errors import LockRefused
 from reader_study.domain.reading import Stage
 from reader_study.models import (
@@ -153,6 +155,14 @@ def lock_database(
         )
     if any(len(reason) > TEXT_LIMIT for reason in reasons.values()):
         raise LockRefused(f"A reason has at most {TEXT_LIMIT} characters.")
+    for point in found:
+        record_deviation(
+            study=study,
+            kind=Kind.OPEN_AT_LOCK,
+            now=now,
+            open=point.detail,
+            reason=reasons[point.kind],
+        )
     lock = DatabaseLock.objects.create(
         study=study,
         by=by,

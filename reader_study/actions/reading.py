@@ -12,10 +12,12 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
+from reader_study.actions.deviations import record_once, watch_pages
 from reader_study.actions.locked import must_not_be_locked
 from reader_study.actions.schedule import must_be_open
 from reader_study.domain.answers import Problem, each_answer, find_problems, only_asked
 from reader_study.domain.blinding import Item, visible
+from reader_study.domain.deviation import Kind
 from reader_study.domain.errors import (
     AnswerLocked,
     AnswersIncomplete,
@@ -101,7 +103,6 @@ def open_reading(*, reader: User, reading_id: int, now: datetime) -> Reading:
     return reading
 
 
-@transaction.atomic
 def save_draft(
     *,
     reader: User,
@@ -118,8 +119,27 @@ def save_draft(
         StudyNotOpen: readings have not begun.
         AnswerLocked: the reading has left `stage`.
         AnswersInvalid: an answer does not fit its question.
-        DraftConflict: another tab or device has saved something else since.
+        DraftConflict: another tab or device has saved something else since, which is recorded
+            as a deviation.
     """
+    try:
+        return _save_draft(reader, reading_id, stage, version, answers, now)
+    except DraftConflict:
+        with transaction.atomic():
+            reading = _mine(reader, reading_id)
+            record_once(reading=reading, kind=Kind.TWO_PAGES, now=now, noticed_by="drafts")
+        raise
+
+
+@transaction.atomic
+def _save_draft(
+    reader: User,
+    reading_id: int,
+    stage: Stage,
+    version: int,
+    answers: Mapping[str, Any],
+    now: datetime,
+) -> Draft:
     reading = _mine(reader, reading_id)
     if stage not in path_of(reading):
         raise StepNotAllowed(f"This reading has no {stage} stage.", stage=reading.stage)
@@ -311,6 +331,9 @@ def store_events(*, reader: User, reading_id: int, events: Sequence[Told], now: 
         [Event(reading=reading, received_at=now, **event._asdict()) for event in events],
         ignore_conflicts=True,
     )
+    if events and (page := str(events[-1].data.get("page", ""))):
+        clock = [event.monotonic_ms for event in events]
+        watch_pages(reading=reading, page=page, monotonic_ms=clock, now=now)
     return len(events)
 
 
@@ -330,6 +353,10 @@ def show_ai(*, reader: User, reading_id: int, now: datetime) -> tuple[Reading, t
     bundles = Prediction.objects.filter(
         job__nodule__series__case=reading.case_id, job__model=reading.reader.study.rules.ai.model
     ).values_list("job__nodule", "bundle_hash")
+    nodules = Nodule.objects.filter(series__case=reading.case_id)
+    missing = nodules.exclude(pk__in=dict(bundles)).values_list("number", flat=True)
+    if missing:
+        record_once(reading=reading, kind=Kind.INFERENCE, now=now, nodules=sorted(missing))
     _tell(reading, "ai_sent", now, items=list(items), bundles=dict(bundles))
     return reading, items
 

@@ -6,8 +6,10 @@ from uuid import uuid4
 
 from django.db import transaction
 
+from reader_study.actions.deviations import record_deviation
 from reader_study.actions.locked import must_not_be_locked
 from reader_study.actions.signature import unsigned_sessions
+from reader_study.domain.deviation import Kind
 from reader_study.domain.errors import (
     EarlyOpeningRefused,
     ReadingClosed,
@@ -108,6 +110,8 @@ def skip_reading(*, reader: User, reading_id: int, reason: str, now: datetime) -
         data={"reason": reason},
         received_at=now,
     )
+    study = reading.reader.study
+    record_deviation(study=study, kind=Kind.SKIP, reading=reading, now=now, reason=reason)
 
 
 def is_closed(reading: Reading) -> bool:
@@ -160,7 +164,8 @@ def open_early(*, study: Study, reading_id: int, by: User, reason: str, now: dat
     reason = reason.strip()
     if not reason or len(reason) > REASON_LIMIT:
         raise EarlyOpeningRefused(f"A reason of at most {REASON_LIMIT} characters is needed.")
-    if opening_of(reading).has_come(now):
+    opening = opening_of(reading)
+    if opening.has_come(now):
         raise EarlyOpeningRefused("This reading is open already.")
     earlier = Reading.objects.filter(
         reader=reading.reader_id, case=reading.case_id, session__lt=reading.session
@@ -177,3 +182,21 @@ def open_early(*, study: Study, reading_id: int, by: User, reason: str, now: dat
         data={"reason": reason, "by": by.pk},
         received_at=now,
     )
+    if opening.waits_for is not None:
+        record_deviation(
+            study=study,
+            kind=Kind.EARLY_OPENING,
+            reading=reading,
+            now=now,
+            reason=reason,
+            waited_for_session=opening.waits_for,
+        )
+    if opening.not_before is not None and opening.not_before > now:
+        record_deviation(
+            study=study,
+            kind=Kind.WASHOUT,
+            reading=reading,
+            now=now,
+            reason=reason,
+            not_before=opening.not_before.isoformat(timespec="seconds"),
+        )

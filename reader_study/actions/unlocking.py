@@ -5,7 +5,9 @@ from uuid import uuid4
 
 from django.db import transaction
 
+from reader_study.actions.deviations import record_deviation
 from reader_study.actions.locked import must_not_be_locked
+from reader_study.domain.deviation import Kind
 from reader_study.domain.errors import UnlockRefused
 from reader_study.domain.reading import ANSWERING, Stage, Step, advance
 from reader_study.models import Answer, Draft, Event, Reading, Study, Unlock, User
@@ -77,5 +79,14 @@ def unlock_reading(
         stage=stage,
         data={"reason": reason, "by": by.pk, "revision": answer.revision},
         received_at=now,
+    )
+    record_deviation(
+        study=study,
+        kind=Kind.UNLOCK,
+        reading=reading,
+        now=now,
+        reason=reason,
+        stage=stage.value,
+        revision=answer.revision,
     )
     return unlock

@@ -10,7 +10,14 @@ from typing import IO, Any
 from reader_study.domain.design import conditions
 from reader_study.domain.protocol import Protocol
 from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
-from reader_study.exports.conduct import SIGNATURES, UNLOCKS, signature_rows, unlock_rows
+from reader_study.exports.conduct import (
+    DEVIATIONS,
+    SIGNATURES,
+    UNLOCKS,
+    deviation_rows,
+    signature_rows,
+    unlock_rows,
+)
 from reader_study.exports.events import (
     EXPOSURES,
     IDLE_AFTER_S,
@@ -247,6 +254,7 @@ def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
         "skips": SKIPS,
         "signatures": SIGNATURES,
         "unlocks": UNLOCKS,
+        "deviations": DEVIATIONS,
     }
     for table, columns in tables.items():
         for column in columns:
@@ -288,6 +296,7 @@ def write_tables(
         "skips.csv": ([c.name for c in SKIPS], skip_rows(study)),
         "signatures.csv": ([c.name for c in SIGNATURES], signature_rows(study)),
         "unlocks.csv": ([c.name for c in UNLOCKS], unlock_rows(study)),
+        "deviations.csv": ([c.name for c in DEVIATIONS], deviation_rows(study)),
         "data_dictionary.csv": (header, dictionary_rows(study.rules)),
     }
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -6,6 +6,7 @@ load or use the truth, and by nothing that serves a reader. `apps.py` loads it f
 
 from reader_study.models.account import Membership, Role, User
 from reader_study.models.conduct import DatabaseLock, EarlyOpening, Skip, Unlock
+from reader_study.models.deviation import Deviation
 from reader_study.models.event import Event
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
 from reader_study.models.reading import Answer, Draft, Mark, Rating, Reading
@@ -18,6 +19,7 @@ __all__ = [
     "Case",
     "Chain",
     "DatabaseLock",
+    "Deviation",
     "Draft",
     "EarlyOpening",
     "Event",

@@ -155,6 +155,11 @@ CONTENTS = {
             *("t.by_id", "t.reason", "t.at"),
         ),
     ),
+    ("deviation", 1): Content(
+        "reader_study_deviation t",
+        "t.study_id",
+        ("t.id", "t.study_id", "t.reader_id", "t.reading_id", "t.kind", "t.detail", "t.at"),
+    ),
     ("signature", 1): Content(
         "reader_study_sessionsignature t join reader_study_membership m on m.id = t.reader_id",
         "m.study_id",

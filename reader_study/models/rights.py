@@ -20,6 +20,7 @@ RIGHTS = {
     "reader_study_earlyopening": RECORDED,
     "reader_study_skip": RECORDED,
     "reader_study_unlock": RECORDED,
+    "reader_study_deviation": RECORDED,
     "reader_study_databaselock": RECORDED,
     "reader_study_sessionsignature": RECORDED,
     "reader_study_prediction": RECORDED,

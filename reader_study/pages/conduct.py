@@ -10,16 +10,18 @@ from django.views.decorators.http import require_POST, require_safe
 
 from reader_study.actions.unlocking import unlock_reading
 from reader_study.domain.errors import Refusal
-from reader_study.models import Role, SessionSignature, Unlock, User
+from reader_study.models import Deviation, Role, SessionSignature, Unlock, User
 from reader_study.models.signature import valid_signatures
 from reader_study.pages.access import is_coordinator, member, reading_asked_for
+
+SHOWN = 200  # of the deviations; all of them are in the export
 
 
 @login_required
 @never_cache
 @require_safe
 def conduct(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show signatures and what was reopened; readers are known by their pseudonyms only."""
+    """Show signatures, reopened answers and deviations, readers by their pseudonyms only."""
     found = member(request, slug, Role.COORDINATOR, Role.INVESTIGATOR)
     signatures = list(
         SessionSignature.objects.filter(reader__study=found)
@@ -27,12 +29,17 @@ def conduct(request: HttpRequest, slug: str) -> HttpResponse:
         .order_by("reader__pseudonym", "session", "pk")
     )
     valid = {each.pk for each in valid_signatures({s.reader_id for s in signatures}).values()}
+    deviations = (
+        Deviation.objects.filter(study=found).select_related("reader", "reading").order_by("-pk")
+    )
     context = {
         "study": found,
         "is_coordinator": is_coordinator(request, found),
         "signs": found.rules.conduct.signature != "off",
         "signatures": [(each, each.pk in valid) for each in signatures],
         "readers": found.members.readers(),
+        "deviations": deviations[:SHOWN],
+        "deviations_of": deviations.count(),
         "unlocks": Unlock.objects.filter(reading__reader__study=found)
         .select_related("reading__reader", "by")
         .order_by("-pk"),
