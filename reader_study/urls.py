@@ -1,21 +1,14 @@
 """Addresses of the site."""
 
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
 from reader_study.api import dicomweb, readings
-from reader_study.pages import conduct, health, lock, reading, signing, study
+from reader_study.pages import accounts, conduct, health, lock, reading, signing, study
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", reading.home, name="home"),
-    path(
-        "login",
-        LoginView.as_view(
-            template_name="reader_study/login.html", redirect_authenticated_user=True
-        ),
-        name="login",
-    ),
-    path("logout", LogoutView.as_view(), name="logout"),
+    *accounts.entrance,
+    path("account/", include(accounts.urls)),
     path("worklist", reading.worklist, name="worklist"),
     path("worklist/skip", reading.skip, name="skip"),
     path("worklist/sign/<slug:slug>/<int:session>", signing.sign, name="sign"),

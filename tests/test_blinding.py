@@ -31,7 +31,7 @@ SOURCE = "pathology report 4711-secret"
 PROBABILITY = 0.731234567
 METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
 # What would end the stage, or the session, under test: tested by itself below.
-ENDING = {"api-lock", "api-submit", "logout"}
+ENDING = {"api-lock", "api-submit", "logout", "account_logout"}
 
 
 class Address(NamedTuple):
@@ -78,6 +78,9 @@ def samples(address: Address, readings: list[Reading]) -> list[str]:
             "frames": "1",
             "number": 1,
             "session": 1,
+            "pk": 1,
+            "uidb64": "MQ",
+            "token": "set-password",
         }
         found.append(reverse(address.name, kwargs={part: values[part] for part in address.parts}))
     return found

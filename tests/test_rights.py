@@ -56,7 +56,7 @@ def the_site():
 def test_every_table_has_its_rights_stated():
     tables = {model._meta.db_table for model in apps.get_models(include_auto_created=True)}
 
-    assert tables | {"django_migrations"} == set(RIGHTS)
+    assert tables | {"django_migrations", "reader_study_cache"} == set(RIGHTS)
 
 
 def test_a_reading_can_be_done_from_its_opening_to_its_submission(client):

@@ -1,6 +1,9 @@
 """Who may see a page; whoever may not is told that there is none."""
 
+from collections.abc import Callable
+
 from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 
 from reader_study.models import Membership, Reading, Role, Study, User
 
@@ -43,3 +46,16 @@ def reading_asked_for(request: HttpRequest, study: Study) -> Reading | None:
         )
         .first()
     )
+
+
+def kept_by_nobody(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Let no cache keep an answer whose view says nothing about it."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response.headers.setdefault("Cache-Control", "private, no-store")
+        return response
+
+    return middleware

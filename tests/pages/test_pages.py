@@ -34,14 +34,14 @@ def test_everybody_is_led_to_their_work(client):
     a_member(study, role=Role.COORDINATOR, user=user)
 
     assert client.get("/").headers["Location"] == "/login?next=/"
-    login = client.post("/login", {"username": "anna", "password": PASSWORD}, follow=True)
+    login = client.post("/login", {"login": "anna", "password": PASSWORD}, follow=True)
     assert login.redirect_chain[-1][0] == reverse("study", args=[study.slug])
     client.force_login(reading.reader.user)
     assert client.get("/").headers["Location"] == reverse("worklist")
 
 
 def test_a_wrong_password_says_so_and_keeps_the_name(client):
-    page = client.post("/login", {"username": "anna", "password": "x"}).content.decode()
+    page = client.post("/login", {"login": "anna", "password": "x"}).content.decode()
 
     assert "do not match" in page
     assert 'value="anna"' in page

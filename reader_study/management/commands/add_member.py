@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError
 
+from reader_study.actions.accounts import invitation
 from reader_study.actions.study import add_member
 from reader_study.domain.errors import Refusal
 from reader_study.management.commands.import_cases import study_called
@@ -15,7 +16,7 @@ from reader_study.models import Role, User
 class Command(BaseCommand):
     """Give a user a role."""
 
-    help = "Give a user a role in a study; an account that is missing is made, without password."
+    help = "Give a user a role in a study; an account that is missing is made, and invited."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("study", help="the study's name in addresses")
@@ -38,5 +39,5 @@ class Command(BaseCommand):
         except IntegrityError:
             raise CommandError(f"another member of {study} is called {pseudonym}") from None
         self.stdout.write(f"{pseudonym} is {role} of {study}")
-        if is_new:
-            self.stdout.write(f"a password is set with: manage.py changepassword {user}")
+        if not account.has_usable_password():
+            self.stdout.write(f"invitation, for a week: {invitation(account)}")

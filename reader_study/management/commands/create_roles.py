@@ -86,4 +86,5 @@ def give_rights(name: str, password: str) -> None:
 
 
 def _is_ours(table: str) -> bool:
-    return table.startswith(("reader_study_", "auth_", "django_"))
+    prefixes = ("reader_study_", "auth_", "django_", "account_", "mfa_", "socialaccount_")
+    return table.startswith(prefixes)
