@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import stat
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -32,6 +33,7 @@ from reader_study.dicomweb.nodules import NoduleRow
 from reader_study.dicomweb.pixels import LOSSY_SYNTAXES, decode_dataset, tolerant
 from reader_study.dicomweb.uids import is_uid
 
+DEFLATED = b"1.2.840.10008.1.2.1.99"
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 
 
@@ -48,6 +50,7 @@ VERDICTS = {
     # of a file
     "not_dicom": Verdict.SETS_ASIDE,
     "unreadable_file": Verdict.SETS_ASIDE,
+    "too_large": Verdict.SETS_ASIDE,
     "other_modality": Verdict.SETS_ASIDE,
     "localizer": Verdict.SETS_ASIDE,
     "same_file_twice": Verdict.SETS_ASIDE,
@@ -88,6 +91,7 @@ VERDICTS = {
     "other_patient": Verdict.WARNS,
 }
 
+MOST_BYTES = 256_000_000  # of one file, also after inflating
 MIN_SLICES = 3
 THICK_MM = 3.0
 COVERS_LITTLE_MM = 100.0
@@ -254,9 +258,13 @@ def _read(path: Path, name: str) -> _Slice | Problem:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return Problem("not_dicom", "is not a file", name)  # opening a pipe would wait
+        if path.stat().st_size > MOST_BYTES:
+            return Problem("too_large", "is too large for one slice", name)
         content = path.read_bytes()
     except OSError as error:
         return Problem("unreadable_file", f"cannot be opened: {error.strerror}", name)
+    if _inflates_too_far(content):
+        return Problem("too_large", "inflates to more than one slice can be", name)
     try:
         with tolerant():
             return _read_dataset(pydicom.dcmread(io.BytesIO(content)), path, name, content)
@@ -265,6 +273,22 @@ def _read(path: Path, name: str) -> _Slice | Problem:
     except Exception as error:  # noqa: BLE001  damaged bytes raise anything
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         return Problem("not_dicom", f"is a damaged DICOM file ({reason})", name)
+
+
+def _inflates_too_far(content: bytes) -> bool:
+    """Whether a deflated file holds more than can be a slice; what is no deflated file does not.
+
+    The meta information ends where its group length, its first element, says (PS3.10, 7.1).
+    """
+    if content[128:138] != b"DICM\x02\x00\x00\x00UL" or DEFLATED not in content[138:1000]:
+        return False
+    begin = 144 + int.from_bytes(content[140:144], "little")
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        inflater.decompress(content[begin:], MOST_BYTES)
+    except zlib.error:
+        return False
+    return bool(inflater.unconsumed_tail)
 
 
 def _read_dataset(dataset: Dataset, path: Path, name: str, content: bytes) -> _Slice | Problem:

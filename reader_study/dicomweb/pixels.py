@@ -36,8 +36,29 @@ LOSSY_SYNTAXES = frozenset(
     }
 )
 
+# Four times what any scanner makes; beyond it a small file could ask for gigabytes.
+MOST_PIXELS = 4096 * 4096
+
 # It logs whatever it warns of, once a slice; here a problem is told once, by the import.
 logging.getLogger("pydicom").setLevel(logging.ERROR)
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Turn whatever damaged bytes do to a decoder into a refusal.
+
+    Decoders in Rust panic with an exception that is no `Exception`.
+
+    Raises:
+        UndecodablePixels: something was raised inside.
+    """
+    try:
+        with tolerant():
+            yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        raise UndecodablePixels(_one_line(error)) from error
 
 
 @contextmanager
@@ -101,11 +122,10 @@ def decode_dataset(dataset: Dataset) -> NDArray[np.generic]:
     """
     if "PixelData" not in dataset:
         raise UndecodablePixels("there is no pixel data")
-    try:
-        with tolerant():
-            pixels = dataset.pixel_array
-    except Exception as error:
-        raise UndecodablePixels(_one_line(error)) from error
+    if dataset.get("Rows", 0) * dataset.get("Columns", 0) > MOST_PIXELS:
+        raise UndecodablePixels(f"more than {MOST_PIXELS:,} pixels are no slice of a CT")
+    with decoding():
+        pixels = dataset.pixel_array
     if pixels.ndim != 2 or pixels.dtype.itemsize > 2 or pixels.dtype.kind not in "iu":
         raise UndecodablePixels(
             f"one grey image of 8 or 16 bits is expected, not {pixels.dtype} {pixels.shape}"
@@ -136,10 +156,8 @@ def encode(pixels: NDArray[np.generic], bits_stored: int) -> tuple[bytes, PixelF
         UndecodablePixels: it does not come back as it was.
     """
     kept = format_kept(pixels, bits_stored)
-    try:
+    with decoding():
         frame = bytes(get_encoder(UID(JPEG_LS)).encode(pixels, **kept.options()))
-    except Exception as error:
-        raise UndecodablePixels(_one_line(error)) from error
     if (
         decode_frame(frame, JPEG_LS, kept)
         != pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()
@@ -156,17 +174,14 @@ def decode_frame(frame: bytes, transfer_syntax: str, kept: PixelFormat) -> bytes
     """
     if transfer_syntax == EXPLICIT_LE:
         return frame
-    try:
-        with tolerant():
-            pixels, _ = get_decoder(UID(transfer_syntax)).as_array(
-                encapsulate([frame]), **kept.options()
-            )
-    except Exception as error:
-        raise UndecodablePixels(_one_line(error)) from error
+    with decoding():
+        pixels, _ = get_decoder(UID(transfer_syntax)).as_array(
+            encapsulate([frame]), **kept.options()
+        )
     return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
@@ -176,12 +191,9 @@ def decompressed(content: bytes) -> bytes:
     Raises:
         UndecodablePixels: the file is damaged.
     """
-    try:
-        with tolerant():
-            dataset = dcmread(BytesIO(content))
-            dataset.decompress(generate_instance_uid=False)
-            buffer = BytesIO()
-            dcmwrite(buffer, dataset)
-    except Exception as error:
-        raise UndecodablePixels(_one_line(error)) from error
+    with decoding():
+        dataset = dcmread(BytesIO(content))
+        dataset.decompress(generate_instance_uid=False)
+        buffer = BytesIO()
+        dcmwrite(buffer, dataset)
     return buffer.getvalue()

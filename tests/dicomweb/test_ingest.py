@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from pydicom.dataset import FileDataset
-from pydicom.uid import RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
 from reader_study.dicomweb.ingest import (
     VERDICTS,
@@ -422,3 +422,41 @@ def test_nothing_but_files_is_looked_at(tmp_path: Path) -> None:
 
 def test_bad_rows_are_part_of_the_report() -> None:
     assert BadRow(2, "bad_number", "x").code in VERDICTS
+
+
+def test_a_decoder_that_panics_refuses_one_series_and_ends_nothing(tmp_path: Path) -> None:
+    def as_damaged_rle(dataset: FileDataset) -> None:
+        dataset.compress(RLELossless, generate_instance_uid=False)
+        frame = bytearray(dataset.PixelData)
+        # Runs of any length: `rle`, written in Rust, panics with what is no `Exception`.
+        at = frame.index(b"\xfe\xff\x00\xe0", 8) + 8 + 64
+        frame[at:-8] = np.random.default_rng(1).bytes(len(frame) - 8 - at)
+        dataset.PixelData = bytes(frame)
+        with pytest.raises(BaseException, match="index out of bounds") as panic:
+            _ = dataset.pixel_array
+        assert not isinstance(panic.value, Exception)
+
+    a_series(tmp_path, edits={4: as_damaged_rle})
+
+    assert "undecodable_pixels" in codes(only(look_at(tmp_path)))
+
+
+def test_a_file_that_would_fill_the_memory_is_not_opened(tmp_path: Path) -> None:
+    files = a_series(tmp_path, slices=5)
+    bomb = pydicom.dcmread(files[0])
+    bomb.PixelData = bytes(300_000_000)
+    bomb.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    bomb.save_as(tmp_path / "bomb.dcm", enforce_file_format=True)
+    with (tmp_path / "huge.dcm").open("wb") as huge:
+        huge.truncate(300_000_000)
+    vast = pydicom.dcmread(files[1])
+    vast.Rows = vast.Columns = 65535
+    vast.save_as(files[1])
+
+    findings = look_at(tmp_path)
+
+    aside = {problem.where: problem.code for problem in findings.set_aside}
+    assert aside == {"bomb.dcm": "too_large", "huge.dcm": "too_large"}
+    assert (tmp_path / "bomb.dcm").stat().st_size < 1_000_000
+    (problem,) = [p for p in only(findings).problems if p.code == "undecodable_pixels"]
+    assert "16,777,216 pixels" in problem.detail
