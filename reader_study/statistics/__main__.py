@@ -1,15 +1,16 @@
 """The command line: CSV files in, JSON out. `python -m reader_study.statistics mrmc --help`."""
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from reader_study.statistics import commands, documents
 from reader_study.statistics.froc import MERITS
 from reader_study.statistics.study import Analysis, analyse
-from reader_study.statistics.tables import InputError, read_study
+from reader_study.statistics.tables import read_study
 
 METHODS = ("or", "dbm", "ustat")
 COVARIANCES = ("jackknife", "delong", "unbiased")
@@ -117,19 +118,68 @@ def power(options: argparse.Namespace) -> dict[str, Any]:
     )
 
 
-def several(kind: type) -> Callable[[str], list[Any]]:
+def number(text: str) -> float:
+    """Read a finite number."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number")
+    return found
+
+
+def positive(text: str) -> float:
+    """Read a number above 0."""
+    if not (found := number(text)) > 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not above 0")
+    return found
+
+
+def at_least_0(text: str) -> float:
+    """Read a number not below 0."""
+    if not (found := number(text)) >= 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is below 0")
+    return found
+
+
+def share(text: str) -> float:
+    """Read a number between 0 and 1."""
+    if not 0 < (found := number(text)) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not between 0 and 1")
+    return found
+
+
+def whole(text: str) -> int:
+    """Read a whole number above 0."""
+    if not (found := positive(text)).is_integer():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number")
+    return int(found)
+
+
+def several(one: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     """Return what reads a list with commas."""
 
     def read(text: str) -> list[Any]:
-        return [kind(part.strip()) for part in text.split(",") if part.strip()]
+        found = [one(part.strip()) for part in text.split(",") if part.strip()]
+        if not found or (len(set(found)) < len(found) and one is str):
+            raise argparse.ArgumentTypeError(f"'{text}' is empty, or names something twice")
+        return found
 
-    read.__name__ = f"list of {kind.__name__}"
     return read
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses in one line, as the commands do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end."""
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """Describe the commands and their options."""
-    top = argparse.ArgumentParser(prog="python -m reader_study.statistics", description=__doc__)
+    top = Parser(prog="python -m reader_study.statistics", description=__doc__)
     parts = top.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, run: Callable[..., Any], data: str = "") -> argparse.ArgumentParser:
@@ -147,8 +197,8 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--method", choices=METHODS, default="or")
     command.add_argument("--covariance", choices=COVARIANCES, default="jackknife")
     command.add_argument("--endpoint", choices=ENDPOINTS, default="auc")
-    command.add_argument("--threshold", type=float, help="positive from this rating on")
-    command.add_argument("--margin", type=float, help="of non-inferiority, above 0")
+    command.add_argument("--threshold", type=number, help="positive from this rating on")
+    command.add_argument("--margin", type=positive, help="of non-inferiority, above 0")
     command.add_argument("--cluster", metavar="COLUMN", help="what cases belong to: patient")
     command.add_argument("--subgroup", metavar="COLUMN", help="of the cases: also each by itself")
     command.add_argument(
@@ -160,7 +210,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = add("roc", roc, "truth and a rating; reader and modality if there are several")
     command.add_argument("--score", metavar="COLUMN", help=rating)
-    command.add_argument("--threshold", type=float, help="positive from this rating on")
+    command.add_argument("--threshold", type=number, help="positive from this rating on")
     command.add_argument("--cluster", metavar="COLUMN", help="what cases belong to: patient")
     command.add_argument(
         "--partial", nargs=3, metavar=("RATE", "LOW", "HIGH"), help="specificity 0.8 1"
@@ -168,39 +218,39 @@ def parser() -> argparse.ArgumentParser:
 
     command = add("calibration", calibration, "truth and a probability")
     command.add_argument("--score", metavar="COLUMN", help="column of the probabilities")
-    command.add_argument("--bins", type=int, default=10, help="of equal width")
+    command.add_argument("--bins", type=whole, default=10, help="of equal width")
 
     command = add("power", power)
     command.add_argument("--pilot", type=Path, metavar="DATA.csv", help="as for mrmc")
     command.add_argument(
         "--components",
-        type=several(float),
+        type=several(number),
         help="in place of it: var_r,var_tr,error,cov1,cov2,cov3",
     )
-    command.add_argument("--pilot-cases", type=int, help="cases that the components are of")
+    command.add_argument("--pilot-cases", type=whole, help="cases that the components are of")
     command.add_argument("--endpoint", choices=ENDPOINTS, default="auc")
-    command.add_argument("--threshold", type=float, help="positive from this rating on")
-    command.add_argument("--effect", type=float, required=True, help="true difference")
-    command.add_argument("--readers", type=several(int), required=True, help="such as 5,10,20")
-    command.add_argument("--cases", type=several(int), default=[], help="such as 100,200")
-    command.add_argument("--power", type=float, default=0.8, help="wanted")
-    command.add_argument("--alpha", type=float, default=0.05, help="two-sided")
+    command.add_argument("--threshold", type=number, help="positive from this rating on")
+    command.add_argument("--effect", type=number, required=True, help="true difference")
+    command.add_argument("--readers", type=several(whole), required=True, help="such as 5,10,20")
+    command.add_argument("--cases", type=several(whole), default=[], help="such as 100,200")
+    command.add_argument("--power", type=share, default=0.8, help="wanted")
+    command.add_argument("--alpha", type=share, default=0.05, help="two-sided")
     command.add_argument("--plan", action="store_true", help="without a pilot")
-    command.add_argument("--accuracy", type=float, help="mean of the readers")
-    command.add_argument("--range-between", type=float, help="best minus worst reader")
-    command.add_argument("--range-within", type=float, help="of two readings of a reader")
-    command.add_argument("--benign-for-malignant", type=float, default=1.0)
+    command.add_argument("--accuracy", type=share, help="mean of the readers")
+    command.add_argument("--range-between", type=at_least_0, help="best minus worst reader")
+    command.add_argument("--range-within", type=at_least_0, help="of two readings of a reader")
+    command.add_argument("--benign-for-malignant", type=positive, default=1.0)
     command.add_argument(
-        "--r", type=several(float), default=[0.47, 0.3, 0.3], help="correlations r1,r2,r3"
+        "--r", type=several(number), default=[0.47, 0.3, 0.3], help="correlations r1,r2,r3"
     )
 
     command = add("froc", froc, "reader,case,modality,mark,lesion_id,rating; one mark a row")
     command.add_argument("--truth", type=Path, help="case,truth,lesion_id; default: truth.csv")
     command.add_argument("--fom", choices=MERITS, default="wAFROC", help="figure of merit")
-    command.add_argument("--margin", type=float, help="of non-inferiority, above 0")
+    command.add_argument("--margin", type=positive, help="of non-inferiority, above 0")
 
     command = add("time", time, "reader,case,modality,seconds; one reading a row")
-    command.add_argument("--longest", type=float, help="leave out readings above these seconds")
+    command.add_argument("--longest", type=positive, help="leave out readings above these seconds")
     command.add_argument(
         "--covariate", action="append", default=[], metavar="COLUMN", help="such as the position"
     )
@@ -215,8 +265,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         result = documents.document(options.run(options))
-    except (InputError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+    except ValueError as error:
+        # A name in the file may hold a line end.
+        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 2
     if options.json is None:
         print(documents.text(result))

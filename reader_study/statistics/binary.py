@@ -63,7 +63,7 @@ def covariance_of_shares(d: Decisions, kind: str, clusters: NDArray[np.intp] | N
     """Estimate the covariance of the shares, shape (n_cells, n_cells).
 
     The three kinds agree where every reader read every case. "delong" needs that they did.
-    "unbiased" is A_g A_h minus the mean of products over pairs of different cases.
+    "unbiased" is A_g A_h minus the mean of products over pairs of different cases (clusters).
 
     Raises
     ------
@@ -83,6 +83,9 @@ def covariance_of_shares(d: Decisions, kind: str, clusters: NDArray[np.intp] | N
             return np.full((len(read), len(read)), np.nan)
         return np.asarray(np.atleast_2d(np.cov(d.right)) / n, dtype=np.float64)
     n, right = read.astype(np.float64), np.nan_to_num(d.right)
+    if clusters is not None:
+        own = np.unique(clusters[d.of_truth], return_inverse=True)[1]
+        n, right = sums_over(own, n), sums_over(own, right)
     pairs, common = np.outer(n.sum(axis=1), n.sum(axis=1)), n @ n.T
     products, same = np.outer(right.sum(axis=1), right.sum(axis=1)), right @ right.T
     apart = pairs - common
@@ -108,10 +111,14 @@ def of_clusters(d: Decisions, clusters: NDArray[np.intp]) -> Floats:
     return np.asarray(m / (m - 1) * (rest @ rest.T) / n_cases**2, dtype=np.float64)
 
 
-def as_ratings(ratings: ArrayLike, malignant: ArrayLike, threshold: float, endpoint: str) -> Floats:
-    """Return ratings whose AUC is the sensitivity (or specificity).
+def as_ratings(
+    ratings: ArrayLike, malignant: ArrayLike, threshold: float, endpoint: str
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return ratings whose AUC is the sensitivity (or specificity), and the truth of each.
 
     Cases of the other truth are rated 1/2, between a positive (1) and a negative (0) reading.
+    They make no difference, but the kernel needs some: with fewer than two of them as many are
+    added as there are cases that count, read by everybody.
 
     References
     ----------
@@ -121,4 +128,8 @@ def as_ratings(ratings: ArrayLike, malignant: ArrayLike, threshold: float, endpo
     counted = truth if endpoint == SENSITIVITY else ~truth
     positive = (x >= threshold).astype(np.float64)
     found: Floats = np.where(np.isnan(x), np.nan, np.where(counted, positive, 0.5))
-    return found
+    if (~counted).sum() < 2:
+        n = max(2, int(counted.sum()))
+        found = np.concatenate([found[:, counted], np.full((len(x), n), 0.5)], axis=1)
+        truth = np.concatenate([truth[counted], np.full(n, endpoint != SENSITIVITY)])
+    return found, truth

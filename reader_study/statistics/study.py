@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reader_study.statistics import binary, covariance
+from reader_study.statistics import binary, clustered, covariance
 from reader_study.statistics.auc import Floats, kernel
 from reader_study.statistics.dbm import Dbm, dbm
 from reader_study.statistics.documents import Because
@@ -214,27 +215,32 @@ def of_dbm(study: Study, analysis: Analysis, threshold: float | None) -> dict[st
 def of_u_statistics(study: Study, analysis: Analysis, threshold: float | None) -> dict[str, Any]:
     """Compare modalities by U-statistics.
 
+    Where cases come in clusters patients are the sample, and there are no moments.
+
     Raises
     ------
     ValueError
-        If cases come in clusters: the moments are of single cases.
+        If a standalone reading is asked for.
     """
     if analysis.standalone is not None:
         raise ValueError("--standalone needs --method or")
-    if study.clusters is not None:
-        raise ValueError("--cluster needs --method or, with jackknife or delong covariances")
-    ratings = study.cells
+    ratings, malignant = study.cells, study.malignant
     if threshold is not None:
-        ratings = binary.as_ratings(ratings, study.malignant, threshold, analysis.endpoint)
-    result = u_statistics(ratings.reshape(study.ratings.shape), study.malignant)
+        ratings, malignant = binary.as_ratings(ratings, malignant, threshold, analysis.endpoint)
+    cells = ratings.reshape(*study.ratings.shape[:2], -1)
+    if study.clusters is None:
+        result = u_statistics(cells, malignant)
+    else:
+        result = clustered.u_statistics(cells, malignant, clusters_of(study, analysis, threshold))
+    no_moments = "" if study.clusters is None else "moments are of single cases, not of patients"
     modalities = study.modalities
     return {
         "modalities": {
-            name: {**reasoned(found), **parts_of(found.parts)}
+            name: {**reasoned(found), **parts_of(found.parts, no_moments)}
             for name, found in zip(modalities, result.modalities, strict=True)
         },
         "differences": {
-            pair_name(pair, modalities): {**reasoned(found), **parts_of(found.parts)}
+            pair_name(pair, modalities): {**reasoned(found), **parts_of(found.parts, no_moments)}
             for pair, found in result.differences.items()
         },
         "readers": by_cell(study, [result.cells, result.variances], ("auc", "variance")),
@@ -254,12 +260,28 @@ def reasoned(found: Any) -> dict[str, Any]:
     return {key: Because(value, reason) for key, value in values.items()}
 
 
-def parts_of(parts: Covariance) -> dict[str, Any]:
+def clusters_of(study: Study, analysis: Analysis, threshold: float | None) -> NDArray[np.intp]:
+    """Return the cluster of each case that the kernel of a binary endpoint is made of."""
+    assert study.clusters is not None  # what the caller asked
+    if threshold is None:
+        return study.clusters
+    counted = study.malignant == (analysis.endpoint == binary.SENSITIVITY)
+    if (~counted).sum() >= 2:
+        return study.clusters
+    # The cases that were added each stand for themselves.
+    own = study.clusters[counted]
+    extra = max(2, len(own))
+    return np.unique(np.concatenate([own, own.max() + 1 + np.arange(extra)]), return_inverse=True)[
+        1
+    ]
+
+
+def parts_of(parts: Covariance, why: str = "") -> dict[str, Any]:
     """Name the moments and components of a covariance."""
     numbers = [f"M{i}" for i in range(1, 9)]
 
     def by(names: Sequence[str], values: Floats) -> dict[str, Any]:
-        reason = why_not_u(float("nan"))
+        reason = why or why_not_u(float("nan"))
         return {n: Because(v, reason) for n, v in zip(names, values.tolist(), strict=True)}
 
     return {
@@ -316,18 +338,11 @@ def merits(study: Study, analysis: Analysis, threshold: float | None) -> tuple[F
 
     Cells without a common case (or cluster) are independent, exactly. The covariance is NaN
     throughout if it is DeLong's and a reading is missing.
-
-    Raises
-    ------
-    ValueError
-        If cases come in clusters and the covariance is the unbiased one.
     """
     kind, clusters = analysis.covariance, study.clusters
     if kind == "delong" and not study.crossed:
         estimates, _ = merits(study, analysis._replace(covariance="jackknife"), threshold)
         return estimates, np.full((estimates.size, estimates.size), np.nan)
-    if clusters is not None and kind == "unbiased":
-        raise ValueError("clusters need --covariance jackknife or delong")
     if threshold is not None:
         decided = binary.decisions(study.cells, study.malignant, threshold, analysis.endpoint)
         estimates, v = decided.share, binary.covariance_of_shares(decided, kind, clusters)
@@ -336,6 +351,8 @@ def merits(study: Study, analysis: Analysis, threshold: float | None) -> tuple[F
         estimates = k.auc
         if kind == "delong":
             v = covariance.delong(k, clusters)
+        elif kind == "unbiased" and clusters is not None:
+            v = clustered.unbiased(clustered.sums(study.cells, study.malignant, clusters))
         elif kind == "unbiased":
             v = covariance.unbiased(covariance.moments(study.cells, study.malignant))
         else:

@@ -15,6 +15,7 @@ TRUTHS = {
     **dict.fromkeys(("1", "1.0", "true", "malignant"), True),
     **dict.fromkeys(("0", "0.0", "false", "benign"), False),
 }
+LARGEST = 1e100  # squares of larger numbers end
 NAMES_OF_RATINGS = ("reader", "case", "modality", "truth", "rating")
 
 
@@ -46,13 +47,16 @@ class Table:
         """Return a column of finite numbers; NaN where a value may be, and is, missing."""
         values = self.columns[column]
         try:
-            found = np.array(values, dtype=np.float64)
+            # Python would take 1_000 for a number.
+            found = np.array([value.replace("_", "x") for value in values], dtype=np.float64)
         except ValueError:
             found = np.array([self.number(row, column, missing) for row in range(len(values))])
-        wrong = np.isinf(found) if missing else ~np.isfinite(found)
+        wrong = ~(np.abs(found) <= LARGEST) & ~(missing & np.isnan(found))
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise self.error(row, column, f"holds '{values[row]}'; a finite number is needed")
+            said = "a finite number" if np.isinf(found[row]) else "a number up to 1e100"
+            said = "a number" if np.isnan(found[row]) else said
+            raise self.error(row, column, f"holds '{values[row]}'; {said} is needed")
         return found
 
     def number(self, row: int, column: str, missing: bool) -> float:
@@ -61,9 +65,10 @@ class Table:
         if missing and value.lower() in MISSING:
             return float("nan")
         try:
-            return float(value)
+            return float(value.replace("_", "x"))
         except ValueError:
-            raise self.error(row, column, f"holds '{value}'; a number is needed") from None
+            comma = "; write 1.5, not 1,5" if "," in value else ""
+            raise self.error(row, column, f"holds '{value}'; a number is needed{comma}") from None
 
     def truths(self, column: str) -> Bools:
         """Return a column of the reference standard, true for malignant."""
@@ -114,7 +119,12 @@ def parse(path: Path, rows: Iterator[list[str]], required: Sequence[str]) -> Tab
     for name in required:
         if name not in header:
             found = ", ".join(name for name in header if name) or "none"
-            raise InputError(f"{path.name}, line 1: column '{name}' is missing; found: {found}")
+            hint = ""
+            if len(header) == 1 and any(mark in header[0] for mark in ";\t"):
+                hint = "; values are separated by commas"
+            raise InputError(
+                f"{path.name}, line 1: column '{name}' is missing; found: {found}{hint}"
+            )
     for name in header:
         if name and header.count(name) > 1:
             raise InputError(f"{path.name}, line 1: column '{name}' stands there twice")

@@ -83,6 +83,11 @@ class MixedModel:
             [columns[readings == n].T @ columns[readings == n] for n in self.readings]
         )
 
+    @property
+    def no_squares(self) -> float:
+        """A residual sum of squares that is rounding."""
+        return 1e-13 * max(float(self.cross[-1, -1]), 1e-100)
+
     def fits_exactly(self) -> bool:
         """Whether effects of cases, readers and modalities leave no residual."""
         huge = np.full(1 + len(self.sizes), 1e6)
@@ -119,6 +124,7 @@ class MixedModel:
         """Return the REML criterion with the residual variance at its best."""
         determinant, _, squares, xx = self.solve(ratios)
         df = self.n - self.p
+        squares = max(squares, self.no_squares)
         return float(
             determinant + np.linalg.slogdet(xx)[1] + df * (1 + np.log(2 * np.pi * squares / df))
         )
@@ -299,9 +305,12 @@ def model_times(
     if len(y) <= design.shape[1] + 1 or np.linalg.matrix_rank(design) < design.shape[1]:
         raise ValueError("too few readings for the model, or a covariate that does not vary")
     model = MixedModel(Data(np.log(y), design, case, groups))
-    if model.fits_exactly():
+    try:
+        fit = None if model.fits_exactly() else model.fit()
+    except np.linalg.LinAlgError:
+        fit = None
+    if fit is None or not fit.var_residual > model.no_squares:
         raise ValueError("the reading times do not vary beyond readers and cases")
-    fit = model.fit()
 
     def estimate(contrast: Floats) -> TEstimate:
         variance = float(contrast @ fit.covariance @ contrast)
@@ -313,7 +322,8 @@ def model_times(
     for a in range(n_modalities):
         for b in range(a + 1, n_modalities):
             d = estimate(unit[a] - unit[b])
-            ratio, lower, upper = (float(np.exp(v)) for v in (d.estimate, d.lower, d.upper))
+            with np.errstate(over="ignore"):
+                ratio, lower, upper = (float(np.exp(v)) for v in (d.estimate, d.lower, d.upper))
             compared[a, b] = Comparison(d, ratio, lower, upper, d.reason)
     return TimeModel(
         "log(seconds) ~ modality"

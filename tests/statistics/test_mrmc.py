@@ -246,7 +246,7 @@ def test_sensitivity_and_specificity_have_one_covariance_where_all_was_read(seed
 def test_a_share_is_the_auc_of_decisions(seed, endpoint):
     ratings, malignant = a_study(seed)
     decided = binary.decisions(flat(ratings), malignant, 0.7, endpoint)
-    as_ratings = binary.as_ratings(flat(ratings), malignant, 0.7, endpoint)
+    as_ratings, _ = binary.as_ratings(flat(ratings), malignant, 0.7, endpoint)
     k = kernel(as_ratings, malignant)
 
     assert_allclose(k.auc, decided.share)
