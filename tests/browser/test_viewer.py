@@ -165,15 +165,15 @@ def test_a_distance_lies_where_it_was_drawn_in_the_patient_and_comes_back_exactl
         page.mouse.up()
 
     def ends() -> NDArray[np.float64]:
-        return np.array(viewer(page)["measurements"][0]["ends_mm"])
+        return np.array(viewer(page)["measurements"][0]["points_mm"])
 
     page.keyboard.press("d")
     drag((-60, -20), (80, 40))
     assert np.all(np.abs(ends() - [at(-60, -20), at(80, 40)]) <= half_a_voxel)
-    (drawn,) = pane(page)["lengths"]
-    assert drawn["mm"] == pytest.approx(np.hypot(140, 60) * mm, abs=2 * mm)
+    (drawn,) = pane(page)["measurements"]
+    assert drawn["quantities"]["length"] == pytest.approx(np.hypot(140, 60) * mm, abs=2 * mm)
     label = page.locator(".pane.axial .ruler-layer text")
-    expect(label).to_have_text(f"{drawn['mm']:.1f} mm")
+    expect(label).to_have_text(f"{drawn['quantities']['length']:.1f} mm")
     page.screenshot(path=pictures / "distance.png")
 
     # An end is dragged elsewhere, also when the left button sets the window again.
@@ -182,11 +182,11 @@ def test_a_distance_lies_where_it_was_drawn_in_the_patient_and_comes_back_exactl
     assert np.all(np.abs(ends() - [at(-60, -20), at(60, -20)]) <= half_a_voxel)
 
     # It is seen on its own slice and in its own plane only.
-    assert pane(page, "coronal")["lengths"] == pane(page, "sagittal")["lengths"] == []
+    assert pane(page, "coronal")["measurements"] == pane(page, "sagittal")["measurements"] == []
     page.keyboard.press("ArrowDown")
-    wait_until(lambda: pane(page)["lengths"] == [], "the next slice has none", 10)
+    wait_until(lambda: pane(page)["measurements"] == [], "the next slice has none", 10)
     page.keyboard.press("ArrowUp")
-    wait_until(lambda: len(pane(page)["lengths"]) == 1, "its slice has it", 10)
+    wait_until(lambda: len(pane(page)["measurements"]) == 1, "its slice has it", 10)
 
     page.keyboard.press("Delete")
     expect(label).to_have_count(0)
@@ -199,4 +199,4 @@ def test_a_distance_lies_where_it_was_drawn_in_the_patient_and_comes_back_exactl
     page.reload()
     wait_until_loaded(page, here["total"])
     assert viewer(page)["measurements"] == before
-    expect(label).to_have_text(f"{drawn['mm']:.1f} mm")
+    expect(label).to_have_text(f"{drawn['quantities']['length']:.1f} mm")

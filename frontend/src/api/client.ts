@@ -77,8 +77,8 @@ async function request<T>(
 /** A nodule may be named by its id as text, as answers name it. */
 function readProblems(problems: unknown): Problem[] {
   if (!Array.isArray(problems)) return []
-  return problems.map(({ nodule, question, detail }) => ({
-    nodule: nodule === null || nodule === undefined ? null : Number(nodule),
+  return problems.map(({ nodule, mark, question, detail }) => ({
+    nodule: mark ?? (nodule === null || nodule === undefined ? null : Number(nodule)),
     question: String(question),
     detail: String(detail),
   }))

@@ -5,15 +5,52 @@ export type Stage = 'assigned' | 'unaided' | 'aided' | 'submitted'
 /** A stage in which the reader answers questions. */
 export type AnsweringStage = 'unaided' | 'aided'
 
-export type Value = { value: string | number | string[] } | { cannot_assess: true }
+/** An answer; one that is taken from the viewer names its measurement. */
+export type Value =
+  | { value: string | number | string[]; measurement?: string }
+  | { cannot_assess: true }
 
 /** Answers of one section by question name; an unanswered question is absent. */
 export type Section = Record<string, Value>
 
+export type Plane = 'axial' | 'sagittal' | 'coronal'
+
+export type Tool = 'length' | 'bidirectional' | 'ellipse' | 'arrow'
+
+/** Points in one plane of the patient. What they come to is computed, and never stored. */
+export interface Measurement {
+  id: string
+  kind: Tool
+  /** Where it was made, and where alone it is shown. */
+  plane: Plane
+  series: number
+  /** The nodule or mark it belongs to, by its id as text. */
+  nodule: string | null
+  /** Two axes have the ends of the one, then of the other; an arrow its tip first. */
+  points_mm: PatientPoint[]
+  /** What is said at an arrow. */
+  text?: string
+}
+
+/** A finding that nobody told the reader about. */
+export interface Mark {
+  id: string
+  series: number
+  point_mm: PatientPoint
+  answers: Section
+}
+
 export interface Answers {
   case: Section
   nodules: Record<string, Section>
+  marks?: Mark[]
+  /** Said by a reader who has no mark. */
+  no_finding?: boolean
+  measurements?: readonly Measurement[]
 }
+
+/** What questions are about: a nodule by its id, a mark by its, or the case. */
+export type Subject = number | string | null
 
 export interface Option {
   value: string
@@ -31,11 +68,31 @@ export interface Scale {
   high: string
 }
 
+/** The category of nodules of these kinds and changes from a size on, until the next band. */
+export interface Band {
+  kinds: string[]
+  changes: string[]
+  size_mm: number
+  solid_mm: number
+  category: string
+}
+
+/** The questions from which a category follows, and the table in which it is looked up. */
+export interface Computed {
+  type: string
+  diameter_mm: string
+  solid_mm: string
+  change: string
+  /** The question that says why another category was chosen. */
+  reason: string
+  table: Band[]
+}
+
 export interface Question {
   name: string
   label: string
   help: string
-  kind: 'single_choice' | 'multiple_choice' | 'scale' | 'number' | 'text'
+  kind: 'single_choice' | 'multiple_choice' | 'scale' | 'number' | 'measurement' | 'text'
   required: boolean
   cannot_assess: boolean
   options: Option[]
@@ -45,11 +102,16 @@ export interface Question {
   semantic: boolean
   /** Asked only when the answer to an earlier choice is one of `is`, or has one of them. */
   when?: { question: string; is: string[] } | null
+  /** What of a bidirectional measurement answers it; null for other kinds of questions. */
+  measures?: 'mean_diameter' | 'long_axis' | 'short_axis' | null
+  computed?: Computed | null
 }
 
 export interface Questionnaire {
   case: Question[]
   nodule: Question[]
+  /** Asked about marks, before what is asked about nodules. */
+  mark?: Question[]
 }
 
 /** Patient coordinates in millimetres: left, posterior, superior are positive. */
@@ -63,6 +125,7 @@ export interface Nodule {
 }
 
 export interface Series {
+  id: number
   study_uid: string
   series_uid: string
   dicomweb: string
@@ -89,6 +152,8 @@ export interface Reading {
   next: string | null
   worklist: string
   shows: string[]
+  /** What the reader rates: nodules that are given, what the reader finds, or both. */
+  findings?: 'given' | 'free_response' | 'both'
   nodules: Nodule[]
   series: Series[]
   questionnaire: Questionnaire
@@ -119,6 +184,8 @@ export interface Saliency {
 }
 
 export interface NoduleAi {
+  /** Where the reader was not given the nodule: a mark of the AI's. */
+  place?: Nodule
   status: 'done' | 'failed'
   detail: string
   score?: { probability: number; probability_raw: number }
@@ -132,7 +199,7 @@ export interface Ai {
 }
 
 export interface Problem {
-  nodule: number | null
+  nodule: Subject
   question: string
   detail: string
 }

@@ -4,27 +4,46 @@ import type {
   Problem,
   Question,
   Questionnaire,
+  Reading,
   Section,
+  Subject,
   Value,
 } from '../api/types'
+import { unexplained } from './lung_rads'
 
-/** The section of one nodule, or of the case when `nodule` is null. */
-export function sectionOf(answers: Answers, nodule: number | null): Section {
-  return (nodule === null ? answers.case : answers.nodules[nodule]) ?? {}
+/** The section of one nodule or mark, or of the case when `subject` is null. */
+export function sectionOf(answers: Answers, subject: Subject): Section {
+  if (typeof subject === 'string') {
+    return answers.marks?.find(({ id }) => id === subject)?.answers ?? {}
+  }
+  return (subject === null ? answers.case : answers.nodules[subject]) ?? {}
+}
+
+/** What is asked about a nodule, a mark or the case. */
+export function questionsOf(questionnaire: Questionnaire, subject: Subject): Question[] {
+  if (subject === null) return questionnaire.case
+  if (typeof subject === 'number') return questionnaire.nodule
+  return [...(questionnaire.mark ?? []), ...questionnaire.nodule]
 }
 
 /** The answers with one of them given, or taken back when `value` is null. */
 export function withAnswer(
   answers: Answers,
-  nodule: number | null,
+  subject: Subject,
   question: string,
   value: Value | null,
 ): Answers {
-  const { [question]: _, ...others } = sectionOf(answers, nodule)
+  const { [question]: _, ...others } = sectionOf(answers, subject)
   const section = value === null ? others : { ...others, [question]: value }
-  return nodule === null
+  if (typeof subject === 'string') {
+    const marks = answers.marks?.map(mark =>
+      mark.id === subject ? { ...mark, answers: section } : mark,
+    )
+    return marks ? { ...answers, marks } : answers
+  }
+  return subject === null
     ? { ...answers, case: section }
-    : { ...answers, nodules: { ...answers.nodules, [nodule]: section } }
+    : { ...answers, nodules: { ...answers.nodules, [subject]: section } }
 }
 
 /** The questions that are asked, given the answers so far. */
@@ -44,9 +63,12 @@ function holds(options: readonly string[], value: Value | undefined): boolean {
 }
 
 interface Asked {
-  nodule: number | null
+  nodule: Subject
   question: Question
 }
+
+/** The answer that stands for marks where there are none. */
+export const NO_FINDING = 'no_finding'
 
 /** The questions that are asked and need an answer, in the order of the form. */
 export function requiredQuestions(
@@ -54,13 +76,14 @@ export function requiredQuestions(
   nodules: readonly Nodule[],
   answers: Answers,
 ): Asked[] {
-  const required = (questions: Question[], nodule: number | null) =>
-    askedQuestions(questions, sectionOf(answers, nodule))
+  const required = (nodule: Subject) =>
+    askedQuestions(questionsOf(questionnaire, nodule), sectionOf(answers, nodule))
       .filter(question => question.required)
       .map(question => ({ nodule, question }))
   return [
-    ...nodules.flatMap(({ id }) => required(questionnaire.nodule, id)),
-    ...required(questionnaire.case, null),
+    ...nodules.flatMap(({ id }) => required(id)),
+    ...(answers.marks ?? []).flatMap(({ id }) => required(id)),
+    ...required(null),
   ]
 }
 
@@ -69,16 +92,23 @@ export function missingAnswers(
   questionnaire: Questionnaire,
   nodules: readonly Nodule[],
   answers: Answers,
+  findings: Reading['findings'] = 'given',
 ): Problem[] {
-  return requiredQuestions(questionnaire, nodules, answers)
-    .filter(
-      ({ nodule, question }) => !isAnswered(question, sectionOf(answers, nodule)[question.name]),
-    )
-    .map(({ nodule, question: { name } }) => ({
-      nodule,
-      question: name,
-      detail: 'This question needs an answer.',
-    }))
+  const open = requiredQuestions(questionnaire, nodules, answers).flatMap(
+    ({ nodule, question }) => {
+      const section = sectionOf(answers, nodule)
+      const detail = 'This question needs an answer.'
+      if (!isAnswered(question, section[question.name])) {
+        return { nodule, question: question.name, detail }
+      }
+      // Another category than the computed one is explained in a question that is not required.
+      const reason = unexplained(question, section)
+      return reason ? { nodule, question: reason, detail: 'Say why, or choose the other.' } : []
+    },
+  )
+  const silent = findings !== 'given' && !answers.marks?.length && !answers.no_finding
+  const detail = 'Mark what you find, or say that there is no finding.'
+  return silent ? [{ nodule: null, question: NO_FINDING, detail }, ...open] : open
 }
 
 export function isAnswered(question: Question, value: Value | undefined): boolean {
@@ -107,9 +137,15 @@ export function sameAnswers(a: Answers, b: Answers): boolean {
   return canonical(withoutEmpty(a)) === canonical(withoutEmpty(b))
 }
 
-function withoutEmpty({ case: ofCase, nodules }: Answers): Answers {
+function withoutEmpty({ case: ofCase, nodules, ...rest }: Answers): Answers {
   const filled = Object.entries(nodules ?? {}).filter(([, section]) => Object.keys(section).length)
-  return { case: ofCase ?? {}, nodules: Object.fromEntries(filled) }
+  return {
+    case: ofCase ?? {},
+    nodules: Object.fromEntries(filled),
+    ...(rest.marks?.length && { marks: rest.marks }),
+    ...(rest.no_finding && { no_finding: true }),
+    ...(rest.measurements?.length && { measurements: rest.measurements }),
+  }
 }
 
 function canonical(value: unknown): string {

@@ -11,6 +11,8 @@ export interface ControlProps {
   describedBy: string | undefined
   /** Probabilities of the choices according to the AI. */
   predicted: Record<string, number> | null
+  /** The choice that follows from other answers; the keyboard arrives at it. */
+  computed: string | null
   onAnswer(value: Value | null): void
   /** The question is done with; the next one may have the keyboard. */
   onDone(): void
@@ -26,6 +28,7 @@ export function Control(props: ControlProps) {
     case 'scale':
       return <ScaleInput {...props} />
     case 'number':
+    case 'measurement':
       return <NumberInput {...props} />
     case 'text':
       return <TextInput {...props} />
@@ -42,7 +45,15 @@ interface Choice {
   probability: number | undefined
 }
 
-function SingleChoice({ question, value, predicted, onAnswer, onDone, ...rest }: ControlProps) {
+function SingleChoice({
+  question,
+  value,
+  predicted,
+  computed,
+  onAnswer,
+  onDone,
+  ...rest
+}: ControlProps) {
   const choices = choicesOf(question, value, option => ({
     on: sameValue({ value: option }, value),
     probability: predicted?.[option],
@@ -53,6 +64,7 @@ function SingleChoice({ question, value, predicted, onAnswer, onDone, ...rest }:
     <Choices
       {...{ question, choices, ...rest }}
       role="radio"
+      suggested={computed}
       onChoose={choose}
       onKey={id => {
         choose(id)
@@ -63,7 +75,15 @@ function SingleChoice({ question, value, predicted, onAnswer, onDone, ...rest }:
 }
 
 /** Several of the options; an exclusive one stands alone. */
-function MultipleChoice({ question, value, predicted, onAnswer, onDone, ...rest }: ControlProps) {
+function MultipleChoice({
+  question,
+  value,
+  predicted,
+  computed: _,
+  onAnswer,
+  onDone,
+  ...rest
+}: ControlProps) {
   const chosen = value && 'value' in value && Array.isArray(value.value) ? value.value : []
   const choices = choicesOf(question, value, option => ({
     on: chosen.includes(option),
@@ -119,24 +139,26 @@ function choicesOf(
 
 /**
  * Buttons to choose from. Arrows move the focus without choosing, so that a reader who reaches
- * for the arrows to scroll cannot change an answer unawares; digits choose.
+ * for the arrows to scroll cannot change an answer unawares; digits choose, and so does Enter.
  */
 function Choices({
   question,
   choices,
   role,
+  suggested = null,
   describedBy,
   disabled,
   onChoose,
   onKey,
 }: Pick<ControlProps, 'question' | 'describedBy' | 'disabled'> & {
   choices: Choice[]
+  suggested?: string | null
   role: 'radio' | 'checkbox'
   onChoose(id: string): void
   onKey(id: string): void
 }) {
   const chosen = role === 'radio' ? choices.findIndex(({ on }) => on) : 0
-  const entry = Math.max(chosen, 0)
+  const entry = Math.max(chosen < 0 ? choices.findIndex(({ id }) => id === suggested) : chosen, 0)
   const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key]
     const byKey = choices.find(({ key }) => key === event.key)
@@ -144,6 +166,10 @@ function Choices({
       focusSibling(event, (indexIn(event) + step + choices.length) % choices.length)
     } else if (byKey && !event.ctrlKey && !event.altKey && !event.metaKey) {
       onKey(byKey.id)
+    } else if (role === 'radio' && event.key === 'Enter' && !event.ctrlKey && !event.metaKey) {
+      const focused = choices[indexIn(event)]
+      if (!focused) return
+      onKey(focused.id)
     } else return
     event.preventDefault()
   }
@@ -253,7 +279,7 @@ function ScaleInput({
 
 const SCALE = { min: 0, max: 100, step: 1, low: '', high: '' }
 
-function NumberInput({ id, question, value, onAnswer, ...rest }: ControlProps) {
+function NumberInput({ id, question, value, computed: _, onAnswer, ...rest }: ControlProps) {
   const number = value && 'value' in value && typeof value.value === 'number' ? value.value : null
   return (
     <div class="number">
@@ -265,6 +291,11 @@ function NumberInput({ id, question, value, onAnswer, ...rest }: ControlProps) {
         onNumber={n => onAnswer(n === null ? null : { value: n })}
       />
       {question.unit && <span class="unit">{question.unit}</span>}
+      {question.kind === 'measurement' && (
+        <span class="quiet">
+          {value && 'measurement' in value ? 'measured' : 'measure with B, or type'}
+        </span>
+      )}
       <CannotAssess {...{ question, value, disabled: rest.disabled, onAnswer }} />
     </div>
   )

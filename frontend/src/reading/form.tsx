@@ -1,6 +1,7 @@
 import type { Problem, Question, Section, Value } from '../api/types'
 import { askedQuestions, compareWithAi, inWords, predictedFor, sameValue } from './answers'
 import { Control, type ControlProps, percent } from './controls'
+import { computedCategory, isReasonNeeded } from './lung_rads'
 
 interface FormProps {
   /** Tells the sections of the room apart, in ids and for tests. */
@@ -21,20 +22,23 @@ interface FormProps {
 export function Form({ section, questions, answers, onAnswer, onDone, ...rest }: FormProps) {
   return (
     <div class="questions" data-section={section}>
-      {askedQuestions(questions, answers).map(question => (
-        <QuestionField
-          key={`${section}-${question.name}`}
-          id={`${section}-${question.name}`}
-          question={question}
-          value={answers[question.name]}
-          before={rest.unaided && { value: rest.unaided[question.name] }}
-          predicted={rest.predicted && predictedFor(question, rest.predicted)}
-          problem={rest.problems.find(problem => problem.question === question.name)}
-          disabled={rest.disabled}
-          onAnswer={value => onAnswer(question.name, value)}
-          onDone={() => onDone(question.name)}
-        />
-      ))}
+      {askedQuestions(questions, answers)
+        .filter(({ name }) => isReasonNeeded(name, questions, answers))
+        .map(question => (
+          <QuestionField
+            key={`${section}-${question.name}`}
+            id={`${section}-${question.name}`}
+            question={question}
+            value={answers[question.name]}
+            before={rest.unaided && { value: rest.unaided[question.name] }}
+            predicted={rest.predicted && predictedFor(question, rest.predicted)}
+            computed={question.computed ? computedCategory(question.computed, answers) : null}
+            problem={rest.problems.find(problem => problem.question === question.name)}
+            disabled={rest.disabled}
+            onAnswer={value => onAnswer(question.name, value)}
+            onDone={() => onDone(question.name)}
+          />
+        ))}
     </div>
   )
 }
@@ -45,6 +49,7 @@ function QuestionField({
   value,
   before,
   predicted,
+  computed,
   problem,
   disabled,
   onAnswer,
@@ -56,7 +61,17 @@ function QuestionField({
   const describedBy =
     [question.help && `${id}-help`, problem && `${id}-problem`].filter(Boolean).join(' ') ||
     undefined
-  const control = { id, question, value, disabled, describedBy, predicted, onAnswer, onDone }
+  const control = {
+    id,
+    question,
+    value,
+    disabled,
+    describedBy,
+    predicted,
+    computed,
+    onAnswer,
+    onDone,
+  }
   return (
     <fieldset
       class={`question ${question.kind} ${isShort(question) ? 'short' : ''} ${problem ? 'has-problem' : ''}`}
@@ -83,6 +98,33 @@ function QuestionField({
         </p>
       )}
       <Control {...control} />
+      {question.computed && (
+        <p class="computed" data-computed={computed ?? ''}>
+          {computed === null ? (
+            'Follows from type, size and change, once they are given.'
+          ) : (
+            <>
+              By type, size and change: <strong>{inWords(question, { value: computed })}</strong>
+              {value === undefined && (
+                <>
+                  {' '}
+                  <button
+                    type="button"
+                    class="tool"
+                    data-action="take-computed"
+                    onClick={() => onAnswer({ value: computed })}
+                  >
+                    Take it <kbd>Enter</kbd>
+                  </button>
+                </>
+              )}
+              {value !== undefined &&
+                !sameValue(value, { value: computed }) &&
+                ' (you chose another)'}
+            </>
+          )}
+        </p>
+      )}
       {(before || predicted) && (
         <div class="beside">
           {predicted && <Predicted question={question} predicted={predicted} value={value} />}

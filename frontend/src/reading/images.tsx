@@ -1,8 +1,7 @@
-import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { Reading } from '../api/types'
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+import type { Reading, Tool } from '../api/types'
 import { USUAL_SPEED } from '../viewer/cine'
 import { LEGEND } from '../viewer/keys'
-import type { Length } from '../viewer/measuring'
 import type { Slab } from '../viewer/slab'
 import {
   type Layout,
@@ -12,7 +11,6 @@ import {
   type ViewerEvent,
   type Window,
 } from '../viewer/viewer'
-import { stored } from './draft'
 import type { EventQueue } from './events'
 
 interface Images {
@@ -31,6 +29,7 @@ export function useImages({
   events,
   onOverlayDrawn,
   onComplete,
+  onMeasured,
 }: {
   reading: Reading
   makeViewer(container: HTMLElement): Promise<Viewer>
@@ -39,6 +38,7 @@ export function useImages({
   onOverlayDrawn(drawn: boolean): void
   /** All images of this case are there. */
   onComplete(): void
+  onMeasured(event: Extract<ViewerEvent, { kind: 'measurements' }>): void
 }) {
   const host = useRef<HTMLDivElement>(null)
   const [viewer, setViewer] = useState<Viewer | null>(null)
@@ -46,12 +46,7 @@ export function useImages({
   const [window, setWindow] = useState<Window>({ centre: -600, width: 1500 })
   const [inverted, setInverted] = useState(false)
   const [crosshair, setCrosshair] = useState(false)
-  const [ruler, setRuler] = useState(false)
-  // Beside the draft's copy: the server does not know of measurements yet.
-  const lengths = useMemo(
-    () => stored<readonly Length[]>(`reread.measurements.${reading.id}`),
-    [reading.id],
-  )
+  const [tool, setTool] = useState<Tool | null>(null)
   const [active, setActive] = useState<Plane>('axial')
   const [slabs, setSlabs] = useState<Partial<Record<Plane, Slab | null>>>({})
   const [cine, setCine] = useState({ playing: false, slices_per_s: USUAL_SPEED })
@@ -66,6 +61,8 @@ export function useImages({
 
   // Until there is something to see, what the viewer does is none of the reader's doing.
   const visible = useRef(false)
+  const measured = useRef(onMeasured)
+  measured.current = onMeasured
   const onEvent = useCallback(
     (event: ViewerEvent) => {
       const { kind, ...data } = event
@@ -109,11 +106,12 @@ export function useImages({
           setCine({ playing: event.playing, slices_per_s: event.slices_per_s })
           if (visible.current) events.add(kind, data)
           return
-        case 'ruler':
-          return setRuler(event.on)
+        case 'tool':
+          return setTool(event.tool)
         case 'measurements':
-          lengths.write(event.lengths)
-          return events.add(kind, data)
+          measured.current(event)
+          // What was measured is in the answers; here, that it was done then.
+          return events.add(kind, { count: event.measurements.length, made: event.made })
         case 'saliency':
           return onOverlayDrawn(event.planes.length > 0)
         case 'rendering':
@@ -130,7 +128,7 @@ export function useImages({
           return events.add(kind, data)
       }
     },
-    [events, onOverlayDrawn, onComplete, lengths],
+    [events, onOverlayDrawn, onComplete],
   )
 
   // a viewer lives as long as its page
@@ -142,8 +140,6 @@ export function useImages({
       viewer.listen(onEvent)
       onViewer(viewer)
       setViewer(viewer)
-      viewer.restoreMeasurements(lengths.read() ?? [])
-      viewer.mark(reading.nodules, reading.nodules[0]?.id ?? null)
       await viewer.show(series, reading.nodules[0]?.centre_mm ?? null)
       viewer.focus()
     }
@@ -165,10 +161,9 @@ export function useImages({
     window,
     inverted,
     crosshair,
-    ruler,
+    tool,
     slab,
     cine,
-    lengths,
   }
 }
 

@@ -1,7 +1,6 @@
 import { render } from 'preact'
 import { act } from 'preact/test-utils'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { Length } from '../viewer/measuring'
 import { Room } from './room'
 import {
   aReading,
@@ -277,36 +276,6 @@ test('the next case is prepared once this one is complete, and kept when the rea
   find('[data-action=next]').addEventListener('click', event => event.preventDefault())
   await click('[data-action=next]')
   expect(done).toEqual(['prepare', 'going'])
-})
-
-test('what was measured is kept by the browser until the reading is submitted', async () => {
-  const lengths: Length[] = [
-    {
-      id: 'a',
-      plane: 'axial',
-      ends_mm: [
-        [1, 2, 3],
-        [4, 6, 3],
-      ],
-    },
-  ]
-  await enter()
-  await press('d')
-  expect(viewer.asked.at(-1)).toEqual(['useRuler', true])
-  await act(() => viewer.tell({ kind: 'measurements', lengths }))
-  render(null, page)
-
-  api = new MemoryApi(
-    aReading({ stage: 'aided', draft: { ...aReading().draft, answers: COMPLETE } }),
-  )
-  await enter()
-  expect(viewer.asked).toContainEqual(['restoreMeasurements', lengths])
-  await press('Delete')
-  await press('u')
-  expect(viewer.asked.slice(-2)).toEqual([['deleteMeasurement'], ['undoMeasurement']])
-  await click('[data-action=ask]')
-  await click('[data-action=confirm]')
-  expect(localStorage.getItem('reread.measurements.7')).toBeNull()
 })
 
 test('a key pressed twice in a hurry counts twice', async () => {

@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks'
 import { type Api, Refusal, Unreachable } from '../api/client'
-import type { Nodule, Reading, Value } from '../api/types'
+import type { Mark, PatientPoint, Reading, Subject, Value } from '../api/types'
+import { uuid } from '../api/uuid'
 import { nextSpeed } from '../viewer/cine'
 import { type Command, commandOf, focusOf } from '../viewer/keys'
 import type { NextCase } from '../viewer/next'
@@ -8,13 +9,16 @@ import { nextSlab, nextThickness, type Projection, USUAL_THICKNESS_MM } from '..
 import { type Viewer, WINDOW_PRESETS } from '../viewer/viewer'
 import { useActivity } from './activity'
 import { AiPanel, type Overlay } from './ai'
-import { missingAnswers, requiredQuestions, sectionOf } from './answers'
+import { missingAnswers, NO_FINDING, questionsOf, requiredQuestions, sectionOf } from './answers'
 import { DraftSaver, type LocalCopy, type SavedState } from './draft'
 import { EventQueue } from './events'
 import { artefactsOnScreen, exposureChanges, type Shown } from './exposure'
+import { FindingsBar, hasMarks, MarkHead, MeasurementList, Removed } from './findings'
 import { Finish } from './finish'
 import { Form } from './form'
 import { ImagesNotice, Legend, MissingPlanes, useImages } from './images'
+import { markersOf, marksOfAi } from './marks'
+import { useMeasuring } from './measuring'
 import { next, type ReadingState, stateOf } from './state'
 import { Tabs } from './tabs'
 import { Toolbar } from './toolbar'
@@ -31,8 +35,10 @@ interface RoomProps {
   nextCase: NextCase
 }
 
-/** Section "case", or the id of a nodule. */
-type SectionId = 'case' | number
+/** Section "case", or the id of a nodule or of a mark. */
+type SectionId = 'case' | number | string
+
+const NO_MARKS: readonly Mark[] = []
 
 /** One reading: the images, the form beside them, and what passes between them and the server. */
 export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: RoomProps) {
@@ -56,15 +62,25 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
     events,
     onOverlayDrawn: setOverlayDrawn,
     onComplete: nextCase.prepare,
+    onMeasured: event => measuring.measured(event),
   })
   const { viewer, host, images } = shown
 
-  const nodule = nodules.find(({ id }) => id === section) ?? null
   const ai =
     state.stage === 'aided' && typeof state.result === 'object' && 'ai' in state.result
       ? state.result.ai
       : null
+  const answers = state.stage === 'submitted' ? null : state.answers
+  const marks = answers?.marks ?? NO_MARKS
+  const ofAi = useMemo(() => marksOfAi(ai), [ai])
+  const places = useMemo(() => markersOf(nodules, marks, ofAi), [nodules, marks, ofAi])
+  const nodule = [...nodules, ...ofAi].find(({ id }) => id === section) ?? null
+  const mark = marks.find(({ id }) => id === section) ?? null
+  const isOfAi = ofAi.some(({ id }) => id === section)
+  const subject: Subject = mark?.id ?? nodule?.id ?? null
   const noduleAi = nodule && ai?.nodules[nodule.id]
+  const [removed, setRemoved] = useState<{ mark: Mark; at: number } | null>(null)
+  const measuring = useMeasuring({ viewer, questionnaire, state, subject, dispatch })
 
   // Drafts
 
@@ -95,8 +111,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
     }
   }, [])
   const answer = (question: string, value: Value | null) =>
-    dispatch({ type: 'answered', nodule: nodule?.id ?? null, question, value })
-  const answers = state.stage === 'submitted' ? null : state.answers
+    dispatch({ type: 'answered', nodule: subject, question, value })
   const savedAnswers = useRef(answers)
   useEffect(() => {
     if (answers === null || answers === savedAnswers.current) return
@@ -109,7 +124,8 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
 
   // Steps
 
-  const missing = answers === null ? [] : missingAnswers(questionnaire, nodules, answers)
+  const missing =
+    answers === null ? [] : missingAnswers(questionnaire, nodules, answers, reading.findings)
   const ask = () => {
     dispatch({ type: 'asked_to_finish', missing })
     if (missing.length > 0) goToProblem(missing)
@@ -122,13 +138,12 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
       const { stage, answers } = state
       const now = await (stage === 'unaided' ? api.lock(answers) : api.submit(answers))
       copy.clear()
-      if (now.stage === 'submitted') shown.lengths.clear()
       const accepted = stateOf(now)
       replaceAnswers(accepted)
       dispatch({ type: 'accepted', state: accepted })
       events.stage = accepted.stage // what follows belongs to the new stage
       startSaving(now)
-      if (now.stage === 'aided' && nodules[0]) choose(nodules[0].id)
+      if (now.stage === 'aided' && places[0]) choose(places[0].id)
     } catch (error) {
       const problems = error instanceof Refusal ? error.problems : []
       dispatch({ type: 'refused', detail: whyNot(error), problems })
@@ -151,19 +166,46 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
 
   const choose = (id: SectionId) => {
     setSection(id)
-    const chosen = nodules.find(nodule => nodule.id === id)
-    if (chosen) jump(chosen)
+    const chosen = places.find(place => place.id === id)
+    if (!chosen) return
+    viewer?.goTo(chosen.centre_mm, chosen.diameter_mm)
+    events.add('nodule_jump', placeOf(id))
   }
-  const jump = (to: Nodule) => {
-    viewer?.goTo(to.centre_mm, to.diameter_mm)
-    events.add('nodule_jump', { nodule: to.id })
+  useEffect(() => viewer?.mark(places, subject), [viewer, places, subject])
+  const markAt = (point_mm: PatientPoint | null) => {
+    const series = reading.series[0]?.id
+    if (!hasMarks(reading) || answers === null || !point_mm || series === undefined) return
+    const id = uuid()
+    dispatch({ type: 'marked', mark: { id, series, point_mm, answers: {} } })
+    events.add('marked', { mark: id })
+    setRemoved(null)
+    setSection(id)
+    afterRender(() => goToFormRef.current())
   }
-  useEffect(() => viewer?.mark(nodules, nodule?.id ?? null), [viewer, nodules, nodule])
+  const isLocked = (id: string) =>
+    state.stage === 'aided' && Boolean(state.unaided?.marks?.some(mark => mark.id === id))
+  const unmark = (mark: Mark) => {
+    if (isLocked(mark.id)) return
+    const at = marks.indexOf(mark)
+    viewer?.releaseMeasurements(mark.id)
+    dispatch({ type: 'unmarked', mark: mark.id })
+    events.add('unmarked', { mark: mark.id })
+    setRemoved({ mark, at })
+    setSection(marks[at + 1]?.id ?? marks[at - 1]?.id ?? nodules[0]?.id ?? 'case')
+    viewer?.focus()
+  }
+  const putBack = () => {
+    if (removed === null) return
+    dispatch({ type: 'marked', ...removed })
+    events.add('marked', { mark: removed.mark.id })
+    setSection(removed.mark.id)
+    setRemoved(null)
+  }
   useEffect(() => {
     viewer?.showSaliency((overlay.on && noduleAi?.saliency) || null)
     viewer?.setSaliencyOpacity(overlay.opacity)
   }, [viewer, overlay, noduleAi])
-  useActivity(events, nodule?.id ?? null)
+  useActivity(events, nodule?.id ?? null, mark?.id ?? null)
   useExposure(events, nodule?.id ?? null, noduleAi ?? undefined, overlay.on && overlayDrawn)
   // After the above, so that what it writes down on leaving is sent, too.
   useLeaving(
@@ -175,11 +217,11 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
 
   // Moving about in the form
 
-  const goToProblem = (problems: { nodule: number | null; question: string }[]) => {
+  const goToProblem = (problems: { nodule: Subject; question: string }[]) => {
     const first = problems[0]
     if (!first) return
     const there = first.nodule ?? 'case'
-    if (there !== section) choose(there) // the images follow: they never show another nodule
+    if (there !== section && first.question !== NO_FINDING) choose(there) // the images follow: they never show another nodule
     afterRender(() => entryOf(panel.current, first.question)?.focus())
   }
   const goToForm = () => {
@@ -230,12 +272,27 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
         return viewer?.arrange(shown.layout === 'mpr' ? 'axial' : 'mpr')
       case 'crosshair':
         return viewer?.useCrosshair(!shown.crosshair)
-      case 'ruler':
-        return viewer?.useRuler(!shown.ruler)
+      case 'tool':
+        return viewer?.useTool(shown.tool === command.tool ? null : command.tool)
       case 'delete':
+        if (mark && !measuring.hasSelected()) return unmark(mark)
         return viewer?.deleteMeasurement()
       case 'undo':
         return viewer?.undoMeasurement()
+      case 'redo':
+        return viewer?.redoMeasurement()
+      case 'take': {
+        const field = document.activeElement?.closest<HTMLElement>('[data-question]')
+        const atHand = field?.dataset.question ?? null
+        if (measuring.take(atHand) && atHand) afterRender(() => goToNext(atHand))
+        return
+      }
+      case 'mark':
+        return markAt(viewer?.pointAtHand() ?? null)
+      case 'no_finding': {
+        if (!hasMarks(reading) || marks.length > 0) return
+        return dispatch({ type: 'found_nothing', said: !answers?.no_finding })
+      }
       case 'slab':
         return command.where === 'all'
           ? viewer?.setSlab(shown.slab, 'all')
@@ -252,9 +309,9 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
         viewer?.showMarkers(!markers)
         return setMarkers(!markers)
       case 'nodule': {
-        const index = nodules.findIndex(({ id }) => id === section)
+        const index = places.findIndex(({ id }) => id === section)
         const from = index < 0 && command.step < 0 ? 0 : index
-        const to = nodules[(from + command.step + nodules.length) % nodules.length]
+        const to = places[(from + command.step + places.length) % places.length]
         return to && choose(to.id)
       }
       case 'overlay':
@@ -292,9 +349,26 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
   }, [])
 
   const tabs = [
-    ...nodules.map(({ id, number }) => ({ id: String(id), label: `Nodule ${number}`, nodule: id })),
-    ...(questionnaire.case.length > 0 ? [{ id: 'case', label: 'Case', nodule: null }] : []),
-  ].map(tab => ({ ...tab, missing: missing.filter(p => p.nodule === tab.nodule).length }))
+    ...places.map(({ id, by, label }, i) => ({
+      id: String(id),
+      label: by === 'ai' ? label : by === 'study' ? `Nodule ${label}` : `Mark ${label.slice(1)}`,
+      section: places[i]?.id ?? null,
+      missing: by === 'ai' ? null : missing.filter(problem => problem.nodule === id).length,
+    })),
+    ...(questionnaire.case.length > 0
+      ? [
+          {
+            id: 'case',
+            label: 'Case',
+            section: null,
+            missing: missing.filter(
+              ({ nodule, question }) => nodule === null && question !== NO_FINDING,
+            ).length,
+          },
+        ]
+      : []),
+  ]
+  const silence = state.stage === 'submitted' ? undefined : state.problems.find(isAboutFindings)
   const required = answers === null ? 0 : requiredQuestions(questionnaire, nodules, answers).length
 
   return (
@@ -306,27 +380,27 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
           window={shown.window}
           inverted={shown.inverted}
           crosshair={shown.crosshair}
-          ruler={shown.ruler}
+          tool={shown.tool}
           markers={markers}
           slab={shown.slab}
           thickness_mm={shown.slab?.thickness_mm ?? thickness_mm}
           cine={shown.cine}
-          nodules={nodules}
-          selected={nodule?.id ?? null}
+          places={places}
+          selected={subject}
           disabled={viewer === null || images.state === 'loading'}
           planes={shown.every}
           onLayout={() => obey({ do: 'layout' })}
           onWindow={window => viewer?.setWindow(window)}
           onInvert={() => obey({ do: 'invert' })}
           onCrosshair={() => obey({ do: 'crosshair' })}
-          onRuler={() => obey({ do: 'ruler' })}
+          onTool={tool => obey({ do: 'tool', tool })}
           onMarkers={() => obey({ do: 'markers' })}
           onProjection={chooseProjection}
           onThickness={step => obey({ do: 'thickness', step })}
           onCine={() => obey({ do: 'cine' })}
           onSpeed={step => obey({ do: 'speed', step })}
           onReset={() => obey({ do: 'reset' })}
-          onNodule={({ id }) => choose(id)}
+          onPlace={choose}
           onLegend={() => setLegend(!legend)}
         />
         <div class="stage">
@@ -376,11 +450,22 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
                 </button>
               </div>
             )}
+            {hasMarks(reading) && (
+              <FindingsBar
+                marks={marks.length}
+                noFinding={answers?.no_finding ?? false}
+                problem={silence?.detail ?? null}
+                disabled={state.step === 'sending'}
+                onMark={() => obey({ do: 'mark' })}
+                onNoFinding={said => dispatch({ type: 'found_nothing', said })}
+              />
+            )}
+            {removed && <Removed onUndo={putBack} />}
             <div class="scrolls">
               <Tabs
                 tabs={tabs}
                 current={String(section)}
-                onChoose={id => choose(id === 'case' ? 'case' : Number(id))}
+                onChoose={id => choose(tabs.find(tab => tab.id === id)?.section ?? 'case')}
               >
                 {state.stage === 'aided' && (
                   <AiPanel
@@ -389,24 +474,42 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
                     overlay={overlay}
                     overlayDrawn={overlayDrawn}
                     onOverlay={setOverlay}
-                    onJump={() => nodule && jump(nodule)}
+                    onJump={() => nodule && choose(nodule.id)}
                     onRetry={fetchAi}
                   />
                 )}
-                <Form
-                  section={String(section)}
-                  questions={nodule ? questionnaire.nodule : questionnaire.case}
-                  answers={sectionOf(state.answers, nodule?.id ?? null)}
-                  unaided={
-                    state.stage === 'aided' && state.unaided
-                      ? sectionOf(state.unaided, nodule?.id ?? null)
-                      : null
-                  }
-                  predicted={noduleAi?.semantic ?? null}
-                  problems={state.problems.filter(p => p.nodule === (nodule?.id ?? null))}
+                {mark && (
+                  <MarkHead
+                    number={marks.indexOf(mark) + 1}
+                    mark={mark}
+                    locked={isLocked(mark.id)}
+                    onGoTo={() => choose(mark.id)}
+                    onRemove={() => unmark(mark)}
+                  />
+                )}
+                {!isOfAi && (
+                  <Form
+                    section={String(section)}
+                    questions={questionsOf(questionnaire, subject)}
+                    answers={sectionOf(state.answers, subject)}
+                    unaided={
+                      state.stage === 'aided' && state.unaided && (!mark || isLocked(mark.id))
+                        ? sectionOf(state.unaided, subject)
+                        : null
+                    }
+                    predicted={noduleAi?.semantic ?? null}
+                    problems={state.problems.filter(p => p.nodule === subject)}
+                    disabled={state.step === 'sending'}
+                    onAnswer={answer}
+                    onDone={goToNext}
+                  />
+                )}
+                <MeasurementList
+                  measurements={(state.answers.measurements ?? []).filter(
+                    one => one.nodule === (subject === null ? null : String(subject)),
+                  )}
+                  viewer={viewer}
                   disabled={state.step === 'sending'}
-                  onAnswer={answer}
-                  onDone={goToNext}
                 />
               </Tabs>
             </div>
@@ -518,6 +621,16 @@ function whyNot(error: unknown): string {
   }
   if (error instanceof Unreachable) return 'No connection to the server. Try again in a moment.'
   return error instanceof Error ? error.message : String(error)
+}
+
+/** Whether a problem is that neither a mark is made nor anything said. */
+function isAboutFindings({ question }: { question: string }): boolean {
+  return question === NO_FINDING
+}
+
+/** What is told of where the reader goes: nodules have numbers, marks are named by UUIDs. */
+function placeOf(id: SectionId) {
+  return typeof id === 'number' ? { nodule: id } : { nodule: null, mark: id }
 }
 
 function entryOf(panel: HTMLElement | null, question: string): HTMLElement | null {

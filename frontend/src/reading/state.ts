@@ -1,8 +1,22 @@
-import type { Ai, Answers, Problem, Reading, Value } from '../api/types'
-import { withAnswer } from './answers'
+import type {
+  Ai,
+  Answers,
+  Mark,
+  Measurement,
+  Problem,
+  Question,
+  Reading,
+  Subject,
+  Value,
+} from '../api/types'
+import { NO_FINDING, withAnswer } from './answers'
+import { withMark, withNoFinding, withoutMark } from './marks'
+import { withMeasurements } from './measured'
 
 interface Answering {
   answers: Answers
+  /** Counts how often what is on screen had to give way to other answers. */
+  replaced: number
   /** Questions to look at again, as found here or by the server. */
   problems: Problem[]
   step: 'answering' | 'confirming' | 'sending'
@@ -21,7 +35,11 @@ export type ReadingState =
   | { stage: 'submitted'; next: string | null }
 
 export type ReadingEvent =
-  | { type: 'answered'; nodule: number | null; question: string; value: Value | null }
+  | { type: 'answered'; nodule: Subject; question: string; value: Value | null }
+  | { type: 'measured'; measurements: readonly Measurement[]; questions: readonly Question[] }
+  | { type: 'marked'; mark: Mark; at?: number }
+  | { type: 'unmarked'; mark: string }
+  | { type: 'found_nothing'; said: boolean }
   | { type: 'draft_replaced'; answers: Answers }
   | { type: 'asked_to_finish'; missing: Problem[] }
   | { type: 'went_on' }
@@ -38,6 +56,7 @@ export function stateOf(reading: Reading): ReadingState {
   if (reading.stage === 'submitted') return { stage: 'submitted', next: reading.next }
   const answering: Answering = {
     answers: { ...NOTHING_YET, ...reading.draft.answers },
+    replaced: 0,
     problems: [],
     step: 'answering',
     ends: reading.stage === (reading.path?.at(-1) ?? 'aided'),
@@ -57,7 +76,15 @@ export function next(state: ReadingState, event: ReadingEvent): ReadingState {
     return { ...state, result }
   }
   if (event.type === 'refused') {
-    return { ...state, step: 'answering', refusal: event.detail, problems: event.problems }
+    // What was measured meanwhile has not been taken in.
+    const replaced = state.replaced + 1
+    return {
+      ...state,
+      replaced,
+      step: 'answering',
+      refusal: event.detail,
+      problems: event.problems,
+    }
   }
   if (state.step === 'sending') return state // what was sent is not changed under way
   switch (event.type) {
@@ -71,8 +98,29 @@ export function next(state: ReadingState, event: ReadingEvent): ReadingState {
         refusal: null,
       }
     }
+    case 'measured': {
+      const { measurements, questions } = event
+      return {
+        ...state,
+        answers: withMeasurements(state.answers, measurements, questions),
+        refusal: null,
+      }
+    }
+    case 'marked':
+      return changed(state, withMark(state.answers, event.mark, event.at))
+    case 'unmarked':
+      return changed(state, withoutMark(state.answers, event.mark))
+    case 'found_nothing':
+      return changed(state, withNoFinding(state.answers, event.said))
     case 'draft_replaced':
-      return { ...state, answers: event.answers, problems: [], step: 'answering', refusal: null }
+      return {
+        ...state,
+        answers: event.answers,
+        replaced: state.replaced + 1,
+        problems: [],
+        step: 'answering',
+        refusal: null,
+      }
     case 'asked_to_finish': {
       const step = event.missing.length > 0 ? 'answering' : 'confirming'
       return { ...state, problems: event.missing, step, refusal: null }
@@ -82,4 +130,14 @@ export function next(state: ReadingState, event: ReadingEvent): ReadingState {
     case 'sent':
       return { ...state, step: 'sending', refusal: null }
   }
+}
+
+/** The state with other findings, of which nothing is wrong any more. */
+function changed<S extends Answering>(state: S, answers: Answers): S {
+  const marks = new Set(answers.marks?.map(({ id }) => id))
+  const problems = state.problems.filter(
+    ({ nodule, question }) =>
+      question !== NO_FINDING && (typeof nodule !== 'string' || marks.has(nodule)),
+  )
+  return { ...state, answers, problems, step: 'answering', refusal: null }
 }

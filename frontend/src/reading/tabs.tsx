@@ -3,10 +3,11 @@ import type { ComponentChildren } from 'preact'
 interface Tab {
   id: string
   label: string
-  missing: number
+  /** Null where nothing is asked. */
+  missing: number | null
 }
 
-/** One tab per nodule and one for the case. */
+/** One tab per nodule and mark, and one for the case. */
 export function Tabs({
   tabs,
   current,
@@ -46,7 +47,9 @@ export function Tabs({
             onClick={() => onChoose(id)}
           >
             {label}
-            <span class="left">{missing === 0 ? ' ✓' : ` ${missing} left`}</span>
+            {missing !== null && (
+              <span class="left">{missing === 0 ? ' ✓' : ` ${missing} left`}</span>
+            )}
           </button>
         ))}
       </div>

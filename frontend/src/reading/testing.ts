@@ -1,5 +1,5 @@
 import { type Api, Refusal } from '../api/client'
-import type { Ai, Answers, Question, Reading, RoomEvent } from '../api/types'
+import type { Ai, Answers, PatientPoint, Question, Reading, RoomEvent } from '../api/types'
 import type { Viewer, ViewerEvent, ViewerState } from '../viewer/viewer'
 import { PLANES } from '../viewer/viewer'
 import { missingAnswers } from './answers'
@@ -49,7 +49,7 @@ export function aReading(change: Partial<Reading> = {}): Reading {
       { id: 11, number: 1, centre_mm: [1, 2, 3], diameter_mm: 8 },
       { id: 12, number: 2, centre_mm: [4, 5, 6], diameter_mm: null },
     ],
-    series: [{ study_uid: '2.25.1', series_uid: '2.25.2', dicomweb: '/dw', slices: 9 }],
+    series: [{ id: 5, study_uid: '2.25.1', series_uid: '2.25.2', dicomweb: '/dw', slices: 9 }],
     questionnaire: {
       nodule: [MALIGNANCY, aQuestion({})],
       case: [aQuestion({ name: 'comment', kind: 'text', required: false, options: [] })],
@@ -172,6 +172,8 @@ export class MemoryCopy implements LocalCopy {
 /** A viewer that shows nothing and writes down what it is asked for. */
 export class FakeViewer implements Viewer {
   asked: [string, ...unknown[]][] = []
+  /** Where the pointer would be. */
+  point: PatientPoint | null = [1, 2, 3]
   #listeners = new Set<(event: ViewerEvent) => void>()
 
   async show(...what: Parameters<Viewer['show']>) {
@@ -194,7 +196,13 @@ export class FakeViewer implements Viewer {
   setWindow = this.#note('setWindow')
   invert = this.#note('invert')
   zoom = this.#note('zoom')
-  useRuler = this.#note('useRuler')
+  useTool = this.#note('useTool')
+  goToMeasurement = this.#note('goToMeasurement')
+  redoMeasurement = this.#note('redoMeasurement')
+  writeAt = this.#note('writeAt')
+  releaseMeasurements = this.#note('releaseMeasurements')
+  statisticsOf = () => null
+  pointAtHand = () => this.point
   restoreMeasurements = this.#note('restoreMeasurements')
   deleteMeasurement = this.#note('deleteMeasurement')
   undoMeasurement = this.#note('undoMeasurement')

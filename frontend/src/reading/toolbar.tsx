@@ -1,6 +1,7 @@
-import type { Nodule } from '../api/types'
+import type { Tool as MeasuringTool } from '../api/types'
+import { TOOLS } from '../viewer/measuring'
 import { PROJECTIONS, type Projection, type Slab } from '../viewer/slab'
-import type { Layout } from '../viewer/viewer'
+import type { Layout, Marker } from '../viewer/viewer'
 import { WINDOW_PRESETS, type Window } from '../viewer/viewer'
 
 interface ToolbarProps {
@@ -8,14 +9,15 @@ interface ToolbarProps {
   window: Window
   inverted: boolean
   crosshair: boolean
-  ruler: boolean
+  tool: MeasuringTool | null
   markers: boolean
   /** Of the active plane. */
   slab: Slab | null
   thickness_mm: number
   cine: { playing: boolean; slices_per_s: number }
-  nodules: Nodule[]
-  selected: number | null
+  /** Nodules and marks, to go to. */
+  places: readonly Marker[]
+  selected: Marker['id'] | null
   disabled: boolean
   /** Every plane can be shown. */
   planes: boolean
@@ -23,33 +25,35 @@ interface ToolbarProps {
   onWindow(window: Window): void
   onInvert(): void
   onCrosshair(): void
-  onRuler(): void
+  onTool(tool: MeasuringTool): void
   onMarkers(): void
   onProjection(projection: Projection): void
   onThickness(step: 1 | -1): void
   onCine(): void
   onSpeed(step: 1 | -1): void
   onReset(): void
-  onNodule(nodule: Nodule): void
+  onPlace(id: Marker['id']): void
   onLegend(): void
 }
 
 export function Toolbar(props: ToolbarProps) {
-  const { window, nodules, disabled } = props
+  const { window, places, disabled } = props
   return (
     <div class="toolbar" role="toolbar" aria-label="Images">
-      <fieldset class="group" aria-label="Nodules">
-        {nodules.map(nodule => (
-          <Tool
-            key={nodule.id}
-            name={`Nodule ${nodule.number}`}
-            shortcut={nodules.length === 1 ? 'N' : ''}
-            on={nodule.id === props.selected}
-            disabled={disabled}
-            onClick={() => props.onNodule(nodule)}
-          />
-        ))}
-      </fieldset>
+      {places.length > 0 && (
+        <fieldset class="group" aria-label="Nodules">
+          {places.map(({ id, by, label }) => (
+            <Tool
+              key={id}
+              name={by === 'study' ? `Nodule ${label}` : label}
+              shortcut={places.length === 1 ? 'N' : ''}
+              on={id === props.selected}
+              disabled={disabled}
+              onClick={() => props.onPlace(id)}
+            />
+          ))}
+        </fieldset>
+      )}
       <fieldset class="group" aria-label="Window">
         {WINDOW_PRESETS.map((preset, i) => (
           <Tool
@@ -85,13 +89,6 @@ export function Toolbar(props: ToolbarProps) {
           onClick={props.onCrosshair}
         />
         <Tool
-          name="Distance"
-          shortcut="D"
-          on={props.ruler}
-          {...{ disabled }}
-          onClick={props.onRuler}
-        />
-        <Tool
           name="Markers"
           shortcut="M"
           on={props.markers}
@@ -99,6 +96,18 @@ export function Toolbar(props: ToolbarProps) {
           onClick={props.onMarkers}
         />
         <Tool name="Reset" shortcut="R" {...{ disabled }} onClick={props.onReset} />
+      </fieldset>
+      <fieldset class="group" aria-label="Measuring">
+        {TOOLS.map(({ tool, name, key }) => (
+          <Tool
+            key={tool}
+            name={name}
+            shortcut={key}
+            on={props.tool === tool}
+            {...{ disabled }}
+            onClick={() => props.onTool(tool)}
+          />
+        ))}
       </fieldset>
       <fieldset class="group" aria-label="Slab">
         {PROJECTIONS.map(({ projection, name }, i) => (

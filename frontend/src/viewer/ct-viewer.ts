@@ -1,17 +1,18 @@
-import type { Nodule, PatientPoint, Saliency, Series } from '../api/types'
+import type { Measurement, PatientPoint, Saliency, Series, Tool } from '../api/types'
 import { Cine, following } from './cine'
 import { add, type CanvasPoint, cross, edgeLetters, subtract, type View } from './geometry'
 import { type Drag, readGestures } from './gestures'
 import { linesOfOthers, type ReferenceLine } from './markers'
-import { Measurer } from './measurer'
-import type { Length } from './measuring'
+import { Measurer, ontoView } from './measurer'
 import { Pane } from './pane'
 import type { MakeRendering, Rendering } from './rendering'
 import { CtSeries } from './series'
 import type { Slab } from './slab'
 import { imageOf, nearestSlice, ontoSlice } from './slices'
+import { type HuStatistics, statisticsOf } from './statistics'
 import {
   type Layout,
+  type Marker,
   type PaneState,
   PLANES,
   type Plane,
@@ -43,11 +44,12 @@ export class CtViewer implements Viewer {
   #active: Plane = 'axial'
   #window: Window = STARTING_WINDOW
   #inverted = false
-  #nodules: Nodule[] = []
-  #selected: number | null = null
+  #markers: readonly Marker[] = []
+  #selected: Marker['id'] | null = null
+  /** Where the pointer is, while it is over a pane. */
+  #pointer: { plane: Plane; at: CanvasPoint } | null = null
   #markersShown = true
   #crosshair = false
-  #ruler = false
   readonly #measurer = new Measurer()
   #saliency: Saliency | null = null
   #saliencyOpacity = 0.45
@@ -112,6 +114,7 @@ export class CtViewer implements Viewer {
   }
 
   async show(series: Series, start: PatientPoint | null): Promise<void> {
+    this.#measurer.series = series.id
     const opened = await CtSeries.open(series)
     this.#series = opened
     await this.#rendering.show(opened)
@@ -210,9 +213,11 @@ export class CtViewer implements Viewer {
     this.#applyWindow()
   }
 
-  mark(nodules: Nodule[], selected: number | null): void {
-    this.#nodules = nodules
+  mark(markers: readonly Marker[], selected: Marker['id'] | null): void {
+    this.#markers = markers
     this.#selected = selected
+    const own = markers.some(({ id, by }) => id === selected && by !== 'ai')
+    this.#measurer.nodule = own ? String(selected) : null
     this.#drawAllLayers()
   }
 
@@ -232,22 +237,30 @@ export class CtViewer implements Viewer {
   }
 
   useCrosshair(on: boolean): void {
-    if (on && this.#ruler) this.useRuler(false)
+    if (on && this.#measurer.tool) this.useTool(null)
     this.#crosshair = on
     this.#showTool()
     this.#tell({ kind: 'crosshair', on })
   }
 
-  useRuler(on: boolean): void {
-    if (on && this.#crosshair) this.useCrosshair(false)
-    this.#ruler = on
+  useTool(tool: Tool | null): void {
+    if (tool && this.#crosshair) this.useCrosshair(false)
+    this.#measurer.tool = tool
     this.#showTool()
-    this.#tell({ kind: 'ruler', on })
+    this.#tell({ kind: 'tool', tool })
   }
 
-  restoreMeasurements(lengths: readonly Length[]): void {
-    this.#measurer.measurements.restore(lengths)
+  restoreMeasurements(measurements: readonly Measurement[]): void {
+    this.#measurer.measurements.restore(measurements)
     this.#drawAllLayers()
+  }
+
+  goToMeasurement(id: string): void {
+    const { measurements } = this.#measurer
+    const [first, second] = measurements.all.find(one => one.id === id)?.points_mm ?? []
+    measurements.select(id)
+    if (first && second) this.goTo(add(first, subtract(second, first), 0.5))
+    this.#measured()
   }
 
   deleteMeasurement(): void {
@@ -258,6 +271,47 @@ export class CtViewer implements Viewer {
   undoMeasurement(): void {
     this.#measurer.measurements.undo()
     this.#measured()
+  }
+
+  redoMeasurement(): void {
+    this.#measurer.measurements.redo()
+    this.#measured()
+  }
+
+  writeAt(id: string, text: string): void {
+    this.#measurer.measurements.write(id, text)
+    this.#measured()
+  }
+
+  releaseMeasurements(nodule: string): void {
+    this.#measurer.measurements.release(nodule)
+    this.#measured()
+  }
+
+  statisticsOf(measurement: Measurement): HuStatistics | null {
+    const series = this.#series
+    if (!series) return null
+    let missing = false
+    const found = statisticsOf(measurement.points_mm, series.geometry, (column, row, image) => {
+      if (!series.arrived.has(image)) missing = true
+      return missing ? 0 : series.valueAt(column, row, image)
+    })
+    return missing ? null : found
+  }
+
+  pointAtHand(): PatientPoint | null {
+    if (!this.#series) return null
+    if (this.#pointer) {
+      const { plane, at } = this.#pointer
+      return ontoView(this.#rendering.unproject(plane, at), this.#view(plane))
+    }
+    const views = PLANES.map(plane => this.#view(plane))
+    const [axial, ...others] = views
+    if (!axial) return null
+    // Alone, the axial plane is meant in its middle.
+    return this.#layout === 'axial'
+      ? axial.point
+      : others.reduce((point, view) => ontoView(point, view), axial.point)
   }
 
   focus(): void {
@@ -279,7 +333,7 @@ export class CtViewer implements Viewer {
         mm_per_pixel: view.mm_per_pixel,
         letters: edgeLetters(view),
         markers: [...markers.drawn],
-        lengths: [...rulers.drawn],
+        measurements: [...rulers.drawn],
         saliency: saliency.drawn,
         rect: { x, y, width, height },
       }
@@ -294,7 +348,7 @@ export class CtViewer implements Viewer {
       inverted: this.#inverted,
       markers_shown: this.#markersShown,
       crosshair: this.#crosshair,
-      ruler: this.#ruler,
+      tool: this.#measurer.tool,
       measurements: this.#measurer.measurements.all,
       cine: { playing: this.#cine.playing, slices_per_s: this.#cine.speed },
       saliency_opacity: this.#saliencyOpacity,
@@ -492,9 +546,16 @@ export class CtViewer implements Viewer {
   #buildPane(plane: Plane): Pane {
     const pane = new Pane(plane)
     pane.element.addEventListener('focus', () => this.#activate(plane))
+    pane.element.addEventListener('pointermove', event => {
+      const { left, top } = pane.element.getBoundingClientRect()
+      this.#pointer = { plane, at: [event.clientX - left, event.clientY - top] }
+    })
+    pane.element.addEventListener('pointerleave', () => {
+      this.#pointer = null
+    })
     readGestures(pane.element, {
       leftButton: at => {
-        if (this.#ruler || this.#touchesLength(plane, at)) return 'measure'
+        if (this.#measurer.tool || this.#touchesMeasurement(plane, at)) return 'measure'
         return this.#crosshair ? 'crosshair' : 'window'
       },
       begin: (kind, at) => {
@@ -502,7 +563,9 @@ export class CtViewer implements Viewer {
         if (kind === 'crosshair') this.#drag(plane, kind, at, at)
       },
       end: kind => {
-        if (kind === 'measure' && this.#measurer.end(this.#view(plane))) this.#measured()
+        if (kind !== 'measure') return
+        const changed = this.#measurer.end(this.#view(plane))
+        if (changed) this.#measured(changed.isNew ? changed.id : null)
       },
       activate: () => {
         this.#activate(plane)
@@ -553,7 +616,7 @@ export class CtViewer implements Viewer {
 
   // Measuring
 
-  #touchesLength(plane: Plane, at: CanvasPoint): boolean {
+  #touchesMeasurement(plane: Plane, at: CanvasPoint): boolean {
     return this.#series !== null && this.#measurer.touches(plane, this.#view(plane), at)
   }
 
@@ -563,13 +626,14 @@ export class CtViewer implements Viewer {
     this.#measurer.begin(plane, this.#view(plane), at, this.#rendering.unproject(plane, at))
   }
 
-  #measured(): void {
+  #measured(made: string | null = null): void {
     this.#drawAllLayers()
-    this.#tell({ kind: 'measurements', lengths: this.#measurer.measurements.all })
+    const { all: measurements, selected } = this.#measurer.measurements
+    this.#tell({ kind: 'measurements', measurements, made, selected })
   }
 
   #showTool(): void {
-    this.container.dataset.tool = this.#ruler || this.#crosshair ? 'crosshair' : 'window'
+    this.container.dataset.tool = this.#measurer.tool || this.#crosshair ? 'crosshair' : 'window'
   }
 
   #drawAllLayers(): void {
@@ -583,9 +647,11 @@ export class CtViewer implements Viewer {
     const view = this.#view(plane)
     const place = this.#place(plane)
     const lines = this.#layout === 'mpr' ? this.#linesOfOtherPlanes(plane, view) : []
-    pane.markers.draw(view, this.#markersShown ? this.#nodules : [], this.#selected, lines)
+    pane.markers.draw(view, this.#markersShown ? this.#markers : [], this.#selected, lines)
     const { selected } = this.#measurer.measurements
-    pane.rulers.draw(view, this.#measurer.shownIn(plane, view), selected)
+    pane.rulers.draw(view, this.#measurer.shownIn(plane, view), selected, one =>
+      this.statisticsOf(one),
+    )
     pane.coverMissing(view, series, place.loaded)
     const before = pane.saliency.drawn
     const hidden = !place.loaded || (this.#layout === 'axial' && plane !== 'axial')

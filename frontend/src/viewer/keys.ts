@@ -1,3 +1,5 @@
+import type { Tool } from '../api/types'
+
 /** What a key asks for; `nodule` and `form` are for the room, the rest for the viewer. */
 export type Command =
   | { do: 'scroll'; slices: number }
@@ -9,6 +11,7 @@ export type Command =
   | { do: 'slab'; where: 'active' | 'all' }
   | { do: 'thickness'; step: 1 | -1 }
   | { do: 'speed'; step: 1 | -1 }
+  | { do: 'tool'; tool: Tool }
   | {
       do:
         | 'invert'
@@ -17,9 +20,12 @@ export type Command =
         | 'crosshair'
         | 'markers'
         | 'cine'
-        | 'ruler'
         | 'delete'
         | 'undo'
+        | 'redo'
+        | 'take'
+        | 'mark'
+        | 'no_finding'
         | 'overlay'
         | 'legend'
         | 'form'
@@ -27,8 +33,8 @@ export type Command =
         | 'finish'
     }
 
-/** Where the focus is: writing text, on another control of the form, or anywhere else. */
-export type Focus = 'text' | 'form' | 'elsewhere'
+/** Where the focus is: writing text, or a number, on another control of the form, or elsewhere. */
+export type Focus = 'text' | 'number' | 'form' | 'elsewhere'
 
 interface Binding {
   keys: string[]
@@ -64,8 +70,15 @@ const BINDINGS: readonly Binding[] = [
   { keys: ['p', 'P'], command: { do: 'cine' }, inForm: true },
   { keys: ['<'], command: { do: 'speed', step: -1 }, inForm: true },
   { keys: ['>'], command: { do: 'speed', step: 1 }, inForm: true },
-  { keys: ['d', 'D'], command: { do: 'ruler' }, inForm: true },
-  { keys: ['u', 'U'], command: { do: 'undo' }, inForm: true },
+  { keys: ['d', 'D'], command: { do: 'tool', tool: 'length' }, inForm: true },
+  { keys: ['b', 'B'], command: { do: 'tool', tool: 'bidirectional' }, inForm: true },
+  { keys: ['e', 'E'], command: { do: 'tool', tool: 'ellipse' }, inForm: true },
+  { keys: ['a', 'A'], command: { do: 'tool', tool: 'arrow' }, inForm: true },
+  { keys: ['u'], command: { do: 'undo' }, inForm: true },
+  { keys: ['U'], command: { do: 'redo' }, inForm: true },
+  { keys: ['t', 'T'], command: { do: 'take' }, inForm: true },
+  { keys: ['x'], command: { do: 'mark' }, inForm: true },
+  { keys: ['X'], command: { do: 'no_finding' }, inForm: true },
   { keys: ['Delete', 'Backspace'], command: { do: 'delete' } },
   { keys: ['o', 'O'], command: { do: 'overlay' }, inForm: true },
   { keys: ['['], command: { do: 'opacity', step: -0.1 }, inForm: true },
@@ -77,21 +90,31 @@ const BINDINGS: readonly Binding[] = [
 
 /** The command of a key, or null when the key belongs to the form or the browser. */
 export function commandOf(
-  event: Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'altKey' | 'metaKey'>,
+  event: Pick<KeyboardEvent, 'key' | 'ctrlKey' | 'altKey' | 'metaKey'> &
+    Partial<Pick<KeyboardEvent, 'shiftKey'>>,
   focus: Focus,
 ): Command | null {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) return { do: 'finish' }
-  if (event.ctrlKey || event.altKey || event.metaKey) return null
+  if (event.ctrlKey || event.metaKey) {
+    const key = event.key.toLowerCase()
+    if (focus === 'text' || focus === 'number' || event.altKey) return null
+    if (key === 'y' || (key === 'z' && event.shiftKey)) return { do: 'redo' }
+    return key === 'z' ? { do: 'undo' } : null
+  }
+  if (event.altKey) return null
   const binding = BINDINGS.find(({ keys }) => keys.includes(event.key))
   if (!binding) return null
   if (focus === 'text' && !binding.inText) return null
   if (focus === 'form' && !binding.inForm) return null
+  // A letter is no part of a number, so that it can be a command there.
+  if (focus === 'number' && !binding.inText && !/^[a-z?]$/i.test(event.key)) return null
   return binding.command
 }
 
 /** Which kind of place an element is for the keyboard. */
 export function focusOf(element: Element | null): Focus {
   if (element === null) return 'elsewhere'
+  if (element.matches('input[inputmode=decimal]')) return 'number'
   if (element.matches('textarea, input:not([type=range]):not([type=checkbox])')) return 'text'
   return element.closest('[data-keys=form]') ? 'form' : 'elsewhere'
 }
@@ -114,13 +137,25 @@ export const LEGEND: readonly (readonly [string, readonly (readonly [string, str
       ['P', 'cine: play, stop'],
       ['<, >', 'cine slower, faster'],
       ['C', 'crosshair on the left button'],
-      ['D', 'measure a distance with the left button'],
-      ['Delete', 'take the last touched distance away'],
-      ['U', 'undo what was measured'],
       ['M', 'nodule markers'],
       ['O', 'AI overlay (once it is shown)'],
       ['[, ]', 'AI overlay fainter, stronger'],
       ['R', 'reset the images'],
+    ],
+  ],
+  [
+    'Measuring and marking',
+    [
+      ['D', 'distance, drawn with the left button'],
+      ['B', 'two axes at right angles: fills the size'],
+      ['E', 'ellipse with Hounsfield units'],
+      ['A', 'arrow with a text'],
+      ['T', 'take what was measured into the form'],
+      ['Delete', 'take the last touched measurement away, or else the mark at hand'],
+      ['Ctrl Z or U', 'undo what was measured'],
+      ['Ctrl Y or Shift U', 'do it again'],
+      ['X', 'mark what lies under the pointer (in studies with marks)'],
+      ['Shift X', 'no finding'],
     ],
   ],
   [

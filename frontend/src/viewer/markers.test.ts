@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest'
-import type { Nodule } from '../api/types'
 import { MarkerLayer, place } from './markers'
 import { aView } from './testing'
-import type { Plane } from './viewer'
+import type { Marker, Plane } from './viewer'
 
-const NODULE: Nodule = { id: 7, number: 2, centre_mm: [10, 20, 30], diameter_mm: 12 }
+const NODULE: Marker = {
+  id: 7,
+  by: 'study',
+  label: '2',
+  centre_mm: [10, 20, 30],
+  diameter_mm: 12,
+}
 
 test.each<Plane>(['axial', 'sagittal', 'coronal'])(
   'a nodule is marked at its centre in the %s plane, 4 mm clear of its margin',
@@ -35,7 +40,7 @@ test('off its centre the circle is dashed, and the nodule at hand is told apart'
   layer.draw(aView('axial', { point: [0, 0, 34] }), [NODULE], 7, [])
 
   const circle = layer.element.querySelector('circle')
-  expect(circle?.getAttribute('class')).toBe('marker off-centre selected')
+  expect(circle?.getAttribute('class')).toBe('marker study off-centre selected')
   expect(layer.element.querySelector('text')?.textContent).toBe('2')
 })
 
@@ -49,4 +54,16 @@ test('drawing again replaces what was drawn', () => {
   layer.draw(aView('axial', { point: [0, 0, 99] }), [NODULE], null, [])
   expect(layer.element.childElementCount).toBe(0)
   expect(layer.drawn).toEqual([])
+})
+
+test('marks of the reader and of the AI look different from given nodules', () => {
+  const layer = new MarkerLayer()
+  const view = aView('axial', { point: NODULE.centre_mm })
+  const shapes = (by: Marker['by']) => {
+    layer.draw(view, [{ ...NODULE, by }], null, [])
+    return [...layer.element.children].map(({ tagName }) => tagName)
+  }
+  expect(shapes('study')).toEqual(['circle', 'text'])
+  expect(shapes('reader')).toEqual(['circle', 'line', 'line', 'text']) // a cross at the very point
+  expect(shapes('ai')).toEqual(['rect', 'text'])
 })

@@ -1,11 +1,13 @@
-import type { Nodule } from '../api/types'
 import { add, type CanvasPoint, crossSection, depth_mm, meetingLine, type View } from './geometry'
-import type { MarkerOnCanvas } from './viewer'
+import type { Marker, MarkerOnCanvas } from './viewer'
 
 /** The circle keeps this distance from the nodule, so that its margin stays readable. */
 const CLEARANCE_MM = 4
 /** For a nodule whose size nobody gave. */
 const USUAL_DIAMETER_MM = 10
+
+/** Half the width of the cross at the very point of a mark. */
+const CROSS_PX = 4
 
 const SVG = 'http://www.w3.org/2000/svg'
 
@@ -28,13 +30,18 @@ export class MarkerLayer {
     return this.#drawn
   }
 
-  draw(view: View, nodules: Nodule[], selected: number | null, lines: ReferenceLine[]): void {
-    this.#drawn = nodules.flatMap(nodule => place(nodule, view) ?? [])
+  draw(
+    view: View,
+    markers: readonly Marker[],
+    selected: Marker['id'] | null,
+    lines: ReferenceLine[],
+  ): void {
+    this.#drawn = markers.flatMap(marker => place(marker, view) ?? [])
     this.element.replaceChildren(
       ...lines.map(drawLine),
-      ...this.#drawn.flatMap(marker => {
-        const nodule = nodules.find(({ id }) => id === marker.nodule)
-        return nodule ? drawMarker(marker, nodule, nodule.id === selected) : []
+      ...this.#drawn.flatMap(drawn => {
+        const marker = markers.find(({ id }) => id === drawn.nodule)
+        return marker ? drawMarker(drawn, marker, marker.id === selected) : []
       }),
     )
   }
@@ -55,14 +62,14 @@ export function linesOfOthers(
   )
 }
 
-/** Where a nodule is marked on the pane, or null when the slice passes it by. */
-export function place(nodule: Nodule, view: View): MarkerOnCanvas | null {
-  const radius = (nodule.diameter_mm ?? USUAL_DIAMETER_MM) / 2 + CLEARANCE_MM
-  const circle = crossSection(nodule.centre_mm, radius, view)
+/** Where a nodule or mark is drawn on the pane, or null when the slice passes it by. */
+export function place(marker: Marker, view: View): MarkerOnCanvas | null {
+  const radius = (marker.diameter_mm ?? USUAL_DIAMETER_MM) / 2 + CLEARANCE_MM
+  const circle = crossSection(marker.centre_mm, radius, view)
   if (circle === null) return null
   const [x, y] = view.project(circle.centre)
   return {
-    nodule: nodule.id,
+    nodule: marker.id,
     x,
     y,
     radius_px: circle.radius_mm / view.mm_per_pixel,
@@ -70,13 +77,26 @@ export function place(nodule: Nodule, view: View): MarkerOnCanvas | null {
   }
 }
 
-function drawMarker(marker: MarkerOnCanvas, nodule: Nodule, selected: boolean): SVGElement[] {
-  const { x, y, radius_px } = marker
-  const kind = `marker${marker.off_centre ? ' off-centre' : ''}${selected ? ' selected' : ''}`
-  const diagonal = radius_px * Math.SQRT1_2
+/** Given nodules have a circle, the reader's own marks a cross in it, the AI's a square. */
+function drawMarker(drawn: MarkerOnCanvas, marker: Marker, selected: boolean): SVGElement[] {
+  const { x, y, radius_px: r } = drawn
+  const kind = `marker ${marker.by}${drawn.off_centre ? ' off-centre' : ''}${selected ? ' selected' : ''}`
+  const diagonal = marker.by === 'ai' ? r : r * Math.SQRT1_2
+  const outline =
+    marker.by === 'ai'
+      ? svg('rect', { class: kind, x: x - r, y: y - r, width: 2 * r, height: 2 * r })
+      : svg('circle', { class: kind, cx: x, cy: y, r })
+  const cross =
+    marker.by === 'reader' && !drawn.off_centre
+      ? [
+          svg('line', { class: kind, x1: x - CROSS_PX, y1: y, x2: x + CROSS_PX, y2: y }),
+          svg('line', { class: kind, x1: x, y1: y - CROSS_PX, x2: x, y2: y + CROSS_PX }),
+        ]
+      : []
   return [
-    svg('circle', { class: kind, cx: x, cy: y, r: radius_px }),
-    svg('text', { class: kind, x: x + diagonal + 4, y: y - diagonal - 4 }, String(nodule.number)),
+    outline,
+    ...cross,
+    svg('text', { class: kind, x: x + diagonal + 4, y: y - diagonal - 4 }, marker.label),
   ]
 }
 

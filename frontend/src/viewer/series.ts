@@ -121,6 +121,11 @@ export class CtSeries {
     this.#volume.successCallback(imageId, cache.getImage(imageId))
   }
 
+  /** The Hounsfield units of a voxel whose image is there. */
+  valueAt(column: number, row: number, image: number): number {
+    return Number(this.volume.voxelManager?.getAtIJK(column, row, image) ?? Number.NaN)
+  }
+
   /** Free the memory that the images take. */
   forget(): void {
     cache.purgeCache()

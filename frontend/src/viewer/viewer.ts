@@ -1,8 +1,10 @@
-import type { Nodule, PatientPoint, Saliency, Series } from '../api/types'
-import type { Length } from './measuring'
+import type { Measurement, PatientPoint, Plane, Saliency, Series, Tool } from '../api/types'
+import type { Quantities } from './measuring'
 import type { Slab } from './slab'
+import type { HuStatistics } from './statistics'
 
-export type Plane = 'axial' | 'sagittal' | 'coronal'
+export type { Plane } from '../api/types'
+
 export const PLANES: readonly Plane[] = ['axial', 'sagittal', 'coronal']
 
 /** The axial images alone, or with the sagittal and coronal ones beside them. */
@@ -36,15 +38,31 @@ export type ViewerEvent =
   | { kind: 'slab'; plane: Plane; slab: Slab | null }
   | { kind: 'active'; plane: Plane }
   | { kind: 'cine'; plane: Plane; playing: boolean; slices_per_s: number }
-  | { kind: 'ruler'; on: boolean }
-  | { kind: 'measurements'; lengths: readonly Length[] }
+  | { kind: 'tool'; tool: Tool | null }
+  /** Something was measured, changed or taken away; `made` is new, `selected` touched last. */
+  | {
+      kind: 'measurements'
+      measurements: readonly Measurement[]
+      made: string | null
+      selected: string | null
+    }
   | { kind: 'saliency'; planes: Plane[] }
   | { kind: 'rendering'; planes: readonly Plane[]; software: boolean }
   | { kind: 'context_lost' }
   | { kind: 'context_restored' }
 
+/** Something at a point of the patient: a given nodule, a mark of the reader's or one of the AI's. */
+export interface Marker {
+  id: number | string
+  by: 'study' | 'reader' | 'ai'
+  label: string
+  centre_mm: PatientPoint
+  /** Null where nobody gave a size. */
+  diameter_mm: number | null
+}
+
 export interface MarkerOnCanvas {
-  nodule: number
+  nodule: Marker['id']
   x: number
   y: number
   radius_px: number
@@ -52,10 +70,13 @@ export interface MarkerOnCanvas {
   off_centre: boolean
 }
 
-export interface LengthOnCanvas {
+export interface MeasurementOnCanvas {
   id: string
-  ends: readonly [readonly [number, number], readonly [number, number]]
-  mm: number
+  kind: Tool
+  points: (readonly [number, number])[]
+  /** What is written beside it. */
+  lines: string[]
+  quantities: Quantities
 }
 
 export interface PaneState {
@@ -71,7 +92,7 @@ export interface PaneState {
   letters: { left: string; right: string; top: string; bottom: string }
   /** Canvas pixels (CSS) from the top left of the pane. */
   markers: MarkerOnCanvas[]
-  lengths: LengthOnCanvas[]
+  measurements: MeasurementOnCanvas[]
   /** Name of the saliency plane that is drawn, if one is. */
   saliency: string | null
   /** The pane on the page. */
@@ -88,8 +109,8 @@ export interface ViewerState {
   inverted: boolean
   markers_shown: boolean
   crosshair: boolean
-  ruler: boolean
-  measurements: readonly Length[]
+  tool: Tool | null
+  measurements: readonly Measurement[]
   cine: { playing: boolean; slices_per_s: number }
   saliency_opacity: number
   software_rendering: boolean
@@ -123,8 +144,8 @@ export interface Viewer {
   setCineSpeed(slices_per_s: number): void
   /** Back to the whole body, the middle slice, single slices and the lung window. */
   reset(): void
-  /** The nodules to be marked in every plane. */
-  mark(nodules: Nodule[], selected: number | null): void
+  /** What is to be marked in every plane, and which of it is at hand: what is measured is its. */
+  mark(markers: readonly Marker[], selected: Marker['id'] | null): void
   showMarkers(shown: boolean): void
   /** Draw relevance over the planes it belongs to; null removes it. */
   showSaliency(saliency: Saliency | null): void
@@ -132,13 +153,24 @@ export interface Viewer {
   setSaliencyOpacity(opacity: number): void
   /** While on, the left button moves the other planes to the point under the pointer. */
   useCrosshair(on: boolean): void
-  /** While on, the left button measures. Ends of lengths can be dragged at any time. */
-  useRuler(on: boolean): void
-  /** Show the lengths of an earlier visit. */
-  restoreMeasurements(lengths: readonly Length[]): void
-  /** Take away the length that was touched last. */
+  /** What the left button draws; null gives it back. Points can be dragged at any time. */
+  useTool(tool: Tool | null): void
+  /** Show measurements in place of those that are there, which cannot be undone. */
+  restoreMeasurements(measurements: readonly Measurement[]): void
+  /** Bring a measurement on screen and take it as the one that was touched last. */
+  goToMeasurement(id: string): void
+  /** Take away the measurement that was touched last. */
   deleteMeasurement(): void
   undoMeasurement(): void
+  redoMeasurement(): void
+  /** What is said at an arrow. */
+  writeAt(id: string, text: string): void
+  /** Measurements of a mark that is taken away belong to nothing. */
+  releaseMeasurements(nodule: string): void
+  /** Hounsfield units in an ellipse; null where its images are not there. */
+  statisticsOf(measurement: Measurement): HuStatistics | null
+  /** The point under the pointer, or, away from the images, where the three planes meet. */
+  pointAtHand(): PatientPoint | null
   /** Give the keyboard to the active plane. */
   focus(): void
   state(): ViewerState
