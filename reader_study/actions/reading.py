@@ -14,7 +14,8 @@ from django.db import transaction
 
 from reader_study.actions.deviations import record_once, watch_pages
 from reader_study.actions.locked import must_not_be_locked
-from reader_study.actions.schedule import must_be_open
+from reader_study.actions.rest import note_rest
+from reader_study.actions.schedule import is_closed, must_be_open, note_order
 from reader_study.domain.answers import Problem, each_answer, find_problems, only_asked
 from reader_study.domain.blinding import Item, visible
 from reader_study.domain.deviation import Kind
@@ -99,6 +100,8 @@ def open_reading(*, reader: User, reading_id: int, now: datetime) -> Reading:
         reading.stage = advance(Stage(reading.stage), Step.OPEN, path_of(reading))
         reading.opened_at = now
         reading.save(update_fields=["stage", "opened_at"])
+        note_order(reading, now)
+        note_rest(reading, now, begins=True)
         _tell(reading, "opened", now)
     return reading
 
@@ -274,6 +277,8 @@ def _lock(
         reading.submitted_at = now
         fields.append("submitted_at")
     reading.save(update_fields=fields)
+    if after is Stage.SUBMITTED:
+        note_rest(reading, now, begins=False)
     if after is Stage.AIDED:
         # The aided answer is a revision: it starts as what was locked.
         Draft.objects.create(
@@ -364,4 +369,6 @@ def show_ai(*, reader: User, reading_id: int, now: datetime) -> tuple[Reading, t
 def visible_items(reading: Reading) -> tuple[Item, ...]:
     """Return what the protocol and the rules of blinding show of the AI now."""
     stage = Stage(reading.stage)
+    if is_closed(reading):
+        return ()
     return visible(stage, reading.reader.study.rules.design.shows(reading.arm, stage))

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from reader_study.actions.deviations import record_deviation
 from reader_study.actions.locked import must_not_be_locked
+from reader_study.actions.rest import rest_of
 from reader_study.actions.signature import unsigned_sessions
 from reader_study.domain.deviation import Kind
 from reader_study.domain.errors import (
@@ -26,48 +27,64 @@ REASON_LIMIT = 1000
 AT_ONCE = Opening(None, None)
 
 
-def openings_of(readings: Iterable[Reading], rules: Protocol) -> Mapping[int, Opening]:
-    """Return when each of one reader's `readings`, all of a study with `rules`, opens."""
+def openings_of(
+    readings: Iterable[Reading], rules: Protocol, now: datetime
+) -> Mapping[int, Opening]:
+    """Return when each of one reader's `readings`, all of a study with `rules`, opens.
+
+    Those that were opened already are open.
+    """
     found = list(readings)
     of_these = {each.reader_id for each in found}
     skipped = dict(Skip.objects.filter(reading__reader__in=of_these).values_list("reading", "at"))
     stands = [
-        Stand(each.session, each.case_id, each.submitted_at or skipped.get(each.pk))
+        Stand(each.session, each.case_id, each.submitted_at or skipped.get(each.pk), each.position)
         for each in found
     ]
     unsigned = set()
     if rules.conduct.signature == "before_next_session":
         unsigned = {session for _, session in unsigned_sessions(found)}
-    when = openings(stands, rules.design.washout, unsigned)
+    in_order = rules.conduct.navigation == "forward_only"
+    when = openings(stands, rules.design.washout, unsigned, in_order=in_order)
+    rest = rest_of(found[0].reader_id, rules, now) if found else None
     early = set(
         EarlyOpening.objects.filter(
             reading__reader__in={each.reader_id for each in found}
         ).values_list("reading", flat=True)
     )
     return {
-        each.pk: AT_ONCE if each.pk in early else opening
+        each.pk: AT_ONCE
+        if each.stage != Stage.ASSIGNED
+        else (AT_ONCE if each.pk in early else opening)._replace(rest=rest)
         for each, opening in zip(found, when, strict=True)
     }
 
 
-def opening_of(reading: Reading) -> Opening:
+def opening_of(reading: Reading, now: datetime) -> Opening:
     """Return when `reading` opens; one that has been opened stays so."""
     rules = reading.reader.study.rules
-    if reading.stage != Stage.ASSIGNED or not rules.design.has_several_sessions:
+    if reading.stage != Stage.ASSIGNED or not waits(rules):
         return AT_ONCE
     readings = Reading.objects.filter(reader=reading.reader_id)
-    return openings_of(readings, rules)[reading.pk]
+    return openings_of(readings, rules, now)[reading.pk]
+
+
+def waits(rules: Protocol) -> bool:
+    """Tell whether readings of a study with `rules` may have to wait for anything."""
+    return rules.design.has_several_sessions or rules.conduct.restrains
 
 
 def must_be_open(reading: Reading, now: datetime) -> None:
     """Refuse a reading whose time has not come.
 
     Raises:
-        ReadingNotOpenYet: its session or the washout of its case has not come.
+        ReadingNotOpenYet: its session, its turn or the washout of its case has not come, or
+            its reader has to rest.
     """
-    opening = opening_of(reading)
+    opening = opening_of(reading, now)
     if not opening.has_come(now):
-        at = opening.not_before.isoformat() if opening.not_before else None
+        times = [opening.not_before, opening.rest.until if opening.rest else None]
+        at = max((time.isoformat() for time in times if time), default=None)
         raise ReadingNotOpenYet(in_words(opening, now), not_before=at)
 
 
@@ -114,19 +131,51 @@ def skip_reading(*, reader: User, reading_id: int, reason: str, now: datetime) -
     record_deviation(study=study, kind=Kind.SKIP, reading=reading, now=now, reason=reason)
 
 
+def note_order(reading: Reading, now: datetime) -> None:
+    """Record that `reading` begins although one ahead of it has not ended, out of the order."""
+    if reading.reader.study.rules.conduct.navigation != "forward_only":
+        return
+    ahead = Reading.objects.filter(
+        reader=reading.reader_id, session=reading.session, position__lt=reading.position
+    )
+    position = (
+        ahead.exclude(stage=Stage.SUBMITTED)
+        .filter(skip__isnull=True)
+        .values_list("position", flat=True)
+        .first()
+    )
+    if position is not None:
+        record_deviation(
+            study=reading.reader.study,
+            kind=Kind.OUT_OF_ORDER,
+            reading=reading,
+            now=now,
+            ahead_of_case=position,
+        )
+
+
 def is_closed(reading: Reading) -> bool:
-    """Tell whether a reading is over and may not be looked at, since its case may come back."""
-    return reading.stage == Stage.SUBMITTED and reading.reader.study.rules.design.sessions > 1
+    """Tell whether a reading is over and may not be looked at.
+
+    Its case may come back, or the protocol lets nobody go back.
+    """
+    return reading.stage == Stage.SUBMITTED and closes(reading.reader.study.rules)
+
+
+def closes(rules: Protocol) -> bool:
+    """Tell whether readings of a study with `rules` are shut once they are submitted."""
+    return rules.design.sessions > 1 or rules.conduct.navigation == "forward_only"
 
 
 def must_not_be_closed(reading: Reading) -> None:
     """Refuse to show the case of a reading that is over.
 
     Raises:
-        ReadingClosed: it is submitted, and its case may come back in another session.
+        ReadingClosed: it is submitted, and its case may come back in another session, or the
+            protocol lets nobody go back.
     """
     if is_closed(reading):
-        raise ReadingClosed("This reading is submitted, and stays closed: its case may come back.")
+        raise ReadingClosed("This reading is submitted, and stays closed.")
 
 
 def in_words(opening: Opening, now: datetime) -> str:
@@ -139,8 +188,14 @@ def in_words(opening: Opening, now: datetime) -> str:
     elif opening.waits_for is not None:
         what = "signed" if opening.for_signature else "complete"
         parts.append(f"when session {opening.waits_for} is {what}")
+    if opening.after is not None:
+        parts.append(f"when case {opening.after} is done")
     if opening.not_before is not None and opening.not_before > now:
         parts.append(f"not before {opening.not_before:%Y-%m-%d %H:%M} UTC")
+    if opening.rest is not None and opening.rest.blocks(now):
+        if not parts:
+            return opening.rest.why
+        parts.append(f"not before {opening.rest.until:%Y-%m-%d %H:%M} UTC")
     return "Opens " + ", and ".join(parts) + "."
 
 
@@ -164,7 +219,7 @@ def open_early(*, study: Study, reading_id: int, by: User, reason: str, now: dat
     reason = reason.strip()
     if not reason or len(reason) > REASON_LIMIT:
         raise EarlyOpeningRefused(f"A reason of at most {REASON_LIMIT} characters is needed.")
-    opening = opening_of(reading)
+    opening = opening_of(reading, now)._replace(rest=None)
     if opening.has_come(now):
         raise EarlyOpeningRefused("This reading is open already.")
     earlier = Reading.objects.filter(
@@ -190,6 +245,15 @@ def open_early(*, study: Study, reading_id: int, by: User, reason: str, now: dat
             now=now,
             reason=reason,
             waited_for_session=opening.waits_for,
+        )
+    elif opening.after is not None:
+        record_deviation(
+            study=study,
+            kind=Kind.EARLY_OPENING,
+            reading=reading,
+            now=now,
+            reason=reason,
+            waited_for_case=opening.after,
         )
     if opening.not_before is not None and opening.not_before > now:
         record_deviation(

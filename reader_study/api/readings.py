@@ -236,7 +236,8 @@ def describe(reading: Reading) -> dict[str, Any]:
 
 def _following(reading: Reading, mine: list[Reading], rules: Protocol) -> Reading | None:
     """Return the first other reading of the reader's that can be done now."""
-    when, now = openings_of(mine, rules), timezone.now()
+    now = timezone.now()
+    when = openings_of(mine, rules, now)
     skipped = set(
         Skip.objects.filter(reading__reader=reading.reader_id).values_list("reading", flat=True)
     )

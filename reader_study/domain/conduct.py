@@ -2,12 +2,24 @@
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from reader_study.domain.mistakes import Mistakes
 from reader_study.domain.strict import Strict, later
 
 MEANING = "I have read these cases myself, and the answers recorded under my name are mine."
+
+
+class Breaks(Strict):
+    """A break of `minutes` after `after_minutes` of reading without one.
+
+    It is suggested, or `enforced` by the server: then no other reading begins before it is
+    over. The reading that is under way is never interrupted.
+    """
+
+    after_minutes: int = Field(ge=5, le=600)
+    minutes: int = Field(ge=1, le=240)
+    enforced: bool = False
 
 
 class Conduct(Strict):
@@ -16,10 +28,23 @@ class Conduct(Strict):
     `signature`: readers sign each session when its last reading has ended, with `meaning`
     as what they sign. It is `required` before the database can be locked, or also
     `before_next_session`. Training is not signed.
+
+    `navigation`: the readings of a session that have not ended are done in any order, and
+    submitted ones can be looked at where their cases do not come back; or `forward_only`, one
+    after the other, and none is seen again. `readings_a_day` counts those that are begun, by
+    days in UTC.
     """
 
     signature: Literal["off", "required", "before_next_session"] = later("off")
     meaning: str = later(MEANING, min_length=1, max_length=500)
+    navigation: Literal["free", "forward_only"] = later("free")
+    breaks: Breaks | None = later(None)
+    readings_a_day: int | None = later(None, ge=1, le=1000)
+
+    @property
+    def restrains(self) -> bool:
+        """Whether a reading may have to wait within its session."""
+        return self.navigation == "forward_only" or bool(self.breaks or self.readings_a_day)
 
     @model_validator(mode="after")
     def _can_be_run(self) -> Self:

@@ -41,6 +41,7 @@ from reader_study.actions.prediction import record_prediction
 from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.reading import lock_unaided, open_reading, submit
 from reader_study.actions.reference import load_reference
+from reader_study.actions.schedule import closes
 from reader_study.dicomweb.metadata import value_of
 from reader_study.domain.blinding import Item, visible
 from reader_study.domain.findings import NO_FINDING
@@ -234,7 +235,7 @@ class _Walk:
                 reader = self._reader(f"{arm.name} {stage}")
                 case, plain = self._case(), self._case()
                 # What a case that comes back showed must not be read up meanwhile.
-                over = stage is Stage.SUBMITTED and design.sessions > 1
+                over = stage is Stage.SUBMITTED and closes(self.own.rules)
                 visitors.append(
                     Visitor(
                         f"a reader whose reading is {stage} ({arm.name})",

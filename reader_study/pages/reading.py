@@ -15,15 +15,19 @@ from django.views.decorators.http import require_POST, require_safe
 
 from reader_study.actions.schedule import (
     AT_ONCE,
+    closes,
     in_words,
     is_closed,
     opening_of,
     openings_of,
     skip_reading,
+    waits,
 )
-from reader_study.domain.design import TRAINING, Design, name_for_reader
+from reader_study.domain.design import TRAINING, name_for_reader
 from reader_study.domain.errors import Refusal
+from reader_study.domain.protocol import Protocol
 from reader_study.domain.reading import Stage
+from reader_study.domain.rest import Rest
 from reader_study.domain.schedule import Opening
 from reader_study.models import Membership, Reading, Role, SessionSignature, Study, User
 from reader_study.models.signature import valid_signatures
@@ -82,6 +86,7 @@ class Worklist(NamedTuple):
     done: int
     of: int
     following: Line | None
+    rest: Rest | None
 
 
 @login_required
@@ -117,8 +122,10 @@ def worklist(request: HttpRequest) -> HttpResponse:
     for reading in readings:
         by_study.setdefault(reading.reader.study, []).append(reading)
     lists = [_list(study, mine) for study, mine in by_study.items()]
-    waiting = any(each.study.opened_at is None for each in lists)
-    context = {"worklists": lists, "waiting": waiting}
+    # Seconds after which the page looks again by itself.
+    refresh = 60 if any(each.rest for each in lists) else 0
+    refresh = 5 if any(each.study.opened_at is None for each in lists) else refresh
+    context = {"worklists": lists, "refresh": refresh}
     return render(request, "reader_study/worklist.html", context)
 
 
@@ -126,14 +133,14 @@ def _list(study: Study, readings: list[Reading]) -> Worklist:
     rules, now = study.rules, timezone.now()
     design = rules.design
     several = design.has_several_sessions
-    when = openings_of(readings, rules) if several else {}
+    when = openings_of(readings, rules, now) if waits(rules) else {}
     signs = rules.conduct.signature != "off"
     reader = readings[0].reader_id
     signed = valid_signatures({reader}) if signs else {}
     ever = {each.session: each for each in SessionSignature.objects.filter(reader=reader)}
     sessions = []
     for session, group in groupby(readings, key=lambda reading: reading.session):
-        lines = [_line(each, design, when.get(each.pk, AT_ONCE), now) for each in group]
+        lines = [_line(each, rules, when.get(each.pk, AT_ONCE), now) for each in group]
         title = "Training" if session == TRAINING else f"Session {session}"
         done = sum(line.ended for line in lines)
         waiting = [line.opens for line in lines if not line.ended]
@@ -152,13 +159,18 @@ def _list(study: Study, readings: list[Reading]) -> Worklist:
             )
         )
     lines = [line for session in sessions for line in session.lines]
-    following = next((line for line in lines if not line.ended and not line.opens), None)
-    return Worklist(study, sessions, sum(line.ended for line in lines), len(lines), following)
+    following = next((line for line in lines if not line.ended and line.can_enter), None)
+    rest = next((opening.rest for opening in when.values() if opening.rest), None)
+    done = sum(line.ended for line in lines)
+    return Worklist(study, sessions, done, len(lines), following, rest)
 
 
-def _line(reading: Reading, design: Design, opening: Opening, now: datetime) -> Line:
+def _line(reading: Reading, rules: Protocol, opening: Opening, now: datetime) -> Line:
+    design = rules.design
     submitted = reading.stage == Stage.SUBMITTED
-    opens = in_words(opening, now) if reading.stage == Stage.ASSIGNED else ""
+    # What holds for all of them is said once, above.
+    blocked = opening.rest is not None and opening.rest.blocks(now)
+    opens = in_words(opening._replace(rest=None), now) if reading.stage == Stage.ASSIGNED else ""
     state = STATES[Stage(reading.stage)]
     if reading.stage == Stage.AIDED and len(design.arm(reading.arm).path) == 1:
         state = "Begun, with AI"
@@ -172,7 +184,7 @@ def _line(reading: Reading, design: Design, opening: Opening, now: datetime) -> 
         skip.reason if skip else "",
         unlocks[-1].reason if unlocks and not submitted else "",
         opens,
-        not opens and not skip and not (submitted and design.sessions > 1),
+        not (opens or blocked or skip or (submitted and closes(rules))),
     )
 
 
@@ -217,6 +229,7 @@ def reading_room(request: HttpRequest, reading_id: int) -> HttpResponse:
         return redirect("worklist")
     if is_closed(reading) or hasattr(reading, "skip"):
         return redirect("worklist")
-    if not opening_of(reading).has_come(timezone.now()):
+    now = timezone.now()
+    if not opening_of(reading, now).has_come(now):
         return redirect("worklist")
     return render(request, "reader_study/reading.html", {"reading": reading})
