@@ -15,6 +15,7 @@ app.conf.update(
     task_routes={"inference.*": {"queue": broker.INFERENCE_QUEUE}},
     beat_schedule={
         "sweep-predictions": {"task": "reader_study.sweep_predictions", "schedule": 30.0},
+        "sweep-results": {"task": "reader_study.sweep_results", "schedule": 60.0},
     },
 )
 app.autodiscover_tasks(["reader_study"])

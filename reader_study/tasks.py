@@ -4,9 +4,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from reader_study.actions.computation import compute_results as compute
 from reader_study.actions.prediction import RECORD, resend_lost
 from reader_study.actions.prediction import record_prediction as record
+from reader_study.actions.results import COMPUTE, resend_lost_results
 from reader_study.celery import app
+from reader_study.models import Study
 
 
 @app.task(name=RECORD)
@@ -19,3 +22,15 @@ def record_prediction(message: Any, *, job_id: int) -> None:
 def sweep_predictions() -> None:
     """Ask again for predictions that were lost."""
     resend_lost(now=timezone.now())
+
+
+@app.task(name=COMPUTE)
+def compute_results(*, study_id: int) -> None:
+    """Compute what a study found; told twice, it is kept once."""
+    compute(study=Study.objects.get(pk=study_id), now=timezone.now())
+
+
+@app.task(name="reader_study.sweep_results")
+def sweep_results() -> None:
+    """Ask again for results whose computation was lost."""
+    resend_lost_results(now=timezone.now())

@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from reader_study.api import dicomweb, readings
-from reader_study.pages import accounts, conduct, health, lock, reading, signing, study
+from reader_study.pages import accounts, conduct, health, lock, reading, results, signing, study
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", reading.home, name="home"),
@@ -19,6 +19,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/conduct", conduct.conduct, name="study-conduct"),
     path("studies/<slug:slug>/unlock", conduct.unlock, name="study-unlock"),
     path("studies/<slug:slug>/lock", lock.lock, name="study-lock"),
+    path("studies/<slug:slug>/results", results.results, name="study-results"),
+    path(
+        "studies/<slug:slug>/results/<path:name>", results.results_file, name="study-results-file"
+    ),
     path("studies/<slug:slug>/export.zip", study.export, name="study-export"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Count, F
 
 from reader_study.actions.deviations import record_deviation
+from reader_study.actions.results import request_results
 from reader_study.actions.signature import unsigned_sessions
 from reader_study.actions.verification import verify_study
 from reader_study.domain.deviation import Kind
@@ -171,4 +172,5 @@ def lock_database(
         accepted=[{**point._asdict(), "reason": reasons[point.kind]} for point in found],
     )
     lock.refresh_from_db()
+    request_results(study=study, now=now)
     return lock

@@ -132,3 +132,9 @@ class PasswordWrong(Refusal):
     """The password that was asked again is another one."""
 
     code = "password_wrong"
+
+
+class ResultsSealed(Refusal):
+    """Results are computed and seen only after the lock of the database."""
+
+    code = "results_sealed"

@@ -376,6 +376,7 @@ class _Walk:
             "pk": 1,
             "uidb64": "MQ",
             "token": "set-password",
+            "name": "results.json",
         }
         return reverse(address.name, kwargs={part: values[part] for part in address.parts})
 

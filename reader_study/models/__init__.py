@@ -11,6 +11,7 @@ from reader_study.models.event import Event
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
 from reader_study.models.reading import Answer, Draft, Mark, Rating, Reading
 from reader_study.models.record import Chain, Record
+from reader_study.models.results import ResultDocument, ResultsJob, ResultsStatus
 from reader_study.models.signature import SessionSignature
 from reader_study.models.study import Case, Nodule, Series, Study
 
@@ -33,6 +34,9 @@ __all__ = [
     "Rating",
     "Reading",
     "Record",
+    "ResultDocument",
+    "ResultsJob",
+    "ResultsStatus",
     "Role",
     "Series",
     "SessionSignature",

@@ -28,6 +28,8 @@ RIGHTS = {
     "reader_study_record": READ,
     "reader_study_chain": READ,
     "reader_study_referencestandard": NOTHING,
+    "reader_study_resultdocument": RECORDED,
+    "reader_study_resultsjob": PLANNED,
     "reader_study_study": PLANNED,
     "reader_study_membership": PLANNED,
     "reader_study_case": "select, insert",
@@ -54,3 +56,6 @@ RIGHTS = {
     "django_migrations": READ,
     "django_session": KEPT,
 }
+
+# The one way of that role to the truth: it refuses as long as the study's database is not locked.
+FUNCTIONS = ("reader_study_unsealed_reference(bigint)",)

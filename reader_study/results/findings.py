@@ -146,6 +146,7 @@ def as_document(found: Findings) -> dict[str, Any]:
                 ],
                 "tables": [_table(table) for table in section.tables],
                 "source": section.source,
+                "numbers": bool(section.document),
                 "methods": section.methods,
             }
             for section in found.sections

@@ -111,7 +111,8 @@ def write_archive(
     said = {"protocol_hash": digest, "protocol": rules.model_dump(mode="json")}
     (folder / "protocol.json").write_text(json.dumps(said))
     study = {
-        "study": "simulated", "title": rules.title, "locked_at": "2026-03-01T12:00:00Z",
+        "study": "simulated", "title": rules.title, "protocol_hash": digest,
+        "locked_at": "2026-03-01T12:00:00Z",
         "locked_by": "Investigator", "records": 1000, "head": "0" * 64, "idle_after_seconds": 60,
         "models": [], "readers": readers,
     }  # fmt: skip

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 from psycopg import sql
 
-from reader_study.models.rights import RIGHTS
+from reader_study.models.rights import FUNCTIONS, RIGHTS
 
 
 class Command(BaseCommand):
@@ -81,6 +81,11 @@ def give_rights(name: str, password: str) -> None:
                     )
                     for sequence in connection.introspection.get_sequences(cursor, table)
                 ]
+        # Their names and types are ours.
+        statements += [
+            sql.SQL(f"grant execute on function {function} to {{}}").format(role)
+            for function in FUNCTIONS
+        ]
         for statement in statements:
             cursor.execute(statement)
 
