@@ -81,6 +81,7 @@ def samples(address: Address, readings: list[Reading]) -> list[str]:
             "pk": 1,
             "uidb64": "MQ",
             "token": "set-password",
+            "name": "results.json",
         }
         found.append(reverse(address.name, kwargs={part: values[part] for part in address.parts}))
     return found

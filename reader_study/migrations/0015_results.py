@@ -36,7 +36,7 @@ end $$;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("reader_study", "0011_marks"),
+        ("reader_study", "0014_cache"),
     ]
 
     operations = [
