@@ -30,10 +30,8 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
     found = member(request, slug, Role.COORDINATOR, Role.INVESTIGATOR)
     files = latest_results(found) if found.is_locked else {}
     if RESULTS not in files:
-        context = {
-            "study": found,
-            "job": ResultsJob.objects.filter(study=found).first(),
-        }
+        job = ResultsJob.objects.filter(study=found).first()
+        context: dict[str, Any] = {"study": found, "job": job}
         return render(request, "reader_study/results_waiting.html", context)
     document = json.loads(bytes(ResultDocument.objects.get(pk=files[RESULTS].pk).content))
     for table in _tables(document):

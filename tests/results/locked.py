@@ -1,6 +1,8 @@
 """A study that was read by simulated readers through the site's own actions, and locked."""
 
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -40,7 +42,7 @@ def a_read_study(readers: int = 3, cases: int = 8, seed: int = 5, **changes) -> 
 
 def _read(reading: Reading, malignant: bool, rng: np.random.Generator) -> None:
     begin = NOW + timedelta(hours=reading.position)
-    by = {"reader": reading.reader.user, "reading_id": reading.pk}
+    by: dict[str, Any] = {"reader": reading.reader.user, "reading_id": reading.pk}
     felt = int(np.clip(rng.normal(35 + 25 * malignant, 18), 0, 100))
     told = int(np.clip(felt + rng.normal(20 * malignant - 10, 5), 0, 100))
     seconds = float(rng.uniform(20, 60))
@@ -58,8 +60,6 @@ def _answers(reading, malignancy, rng):
 
 def _tell(by, stage, begin_s, seconds, at):
     """Let the browser tell of the reader's activity every five seconds."""
-    from uuid import UUID
-
     events = []
     for i, second in enumerate(np.arange(begin_s, begin_s + seconds, 5)):
         key = UUID(int=by["reading_id"] * 10**6 + (stage == "aided") * 10**4 + i)
