@@ -174,7 +174,11 @@ def _check(reading: Reading, stage: Stage, answers: Mapping[str, Any], *, comple
     rules = reading.reader.study.rules
     before = None
     if stage is Stage.AIDED and rules.findings.has_marks:
-        before = Answer.objects.filter(reading=reading, stage=Stage.UNAIDED).first()
+        before = (
+            Answer.objects.filter(reading=reading, stage=Stage.UNAIDED)
+            .order_by("-revision")
+            .first()
+        )
     find = partial(
         find_problems,
         rules.questionnaire,
