@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/unlock", conduct.unlock, name="study-unlock"),
     path("studies/<slug:slug>/lock", lock.lock, name="study-lock"),
     path("studies/<slug:slug>/results", results.results, name="study-results"),
+    path("studies/<slug:slug>/archive.zip", results.archive, name="study-archive"),
     path(
         "studies/<slug:slug>/results/<path:name>", results.results_file, name="study-results-file"
     ),

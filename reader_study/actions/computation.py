@@ -13,7 +13,8 @@ from django.db import DatabaseError, transaction
 from reader_study.actions.results import PATIENCE, end, must_be_locked
 from reader_study.exports.archive import write_archive_tables
 from reader_study.models import ResultDocument, ResultsJob, Study
-from reader_study.results.make import Made, make, media_type, sha256
+from reader_study.results.archive import sha256
+from reader_study.results.make import Made, make, media_type
 
 log = logging.getLogger(__name__)
 

@@ -1,21 +1,24 @@
 """What a study found, for its investigators and coordinators, after the lock of its database."""
 
 import json
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from reader_study.actions.archive import write_archive
 from reader_study.actions.results import latest_results
 from reader_study.models import ResultDocument, ResultsJob, Role, Study
 from reader_study.pages.access import member
 from reader_study.results.sections import EXPLORATORY, PRE_SPECIFIED
 
 RESULTS = "results.json"
+IN_MEMORY = 8_000_000  # bytes of an archive that are kept off the disk
 # A file may style itself, and load and run nothing.
 ALONE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 # What a browser shows; everything else is saved.
@@ -68,6 +71,21 @@ def results_file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Send one file of the results: a figure, a table, the report."""
     found = member(request, slug, Role.COORDINATOR, Role.INVESTIGATOR)
     return _send(found, name)
+
+
+@login_required
+@never_cache
+@require_safe
+def archive(request: HttpRequest, slug: str) -> FileResponse:
+    """Send all of a locked study as one ZIP file."""
+    found = member(request, slug, Role.COORDINATOR, Role.INVESTIGATOR)
+    if not found.is_locked:
+        raise Http404
+    file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (the response closes it)
+    write_archive(found, file)
+    file.seek(0)
+    name = f"{found.slug}-archive.zip"
+    return FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
 
 
 def _send(study: Study, name: str) -> HttpResponse:

@@ -189,6 +189,8 @@ def methods(data: Data) -> Section:
                 if pair is not None and (method != "ustat" or effects == "rrrc"):
                     values = (pair.get(key) for key in ("estimate", "lower", "upper", "df", "p"))
                     rows.append([contrast.told, label, meaning, *values])
+                    if pair.get("p") is None:
+                        notes += [f"{label}, {note[3:]}" for note in notes_of(found[name])]
     return Section(
         "methods",
         "The difference in AUC by other methods",

@@ -47,7 +47,7 @@ def flow(data: Data) -> Table:
         [
             *(Column("Reader"), Column("Allocated", "count"), Column("Begun", "count")),
             *(Column("Submitted", "count"), Column("Skipped", "count"), Column("Open", "count")),
-            *(Column("Of them repeats", "count"), Column("Ratings analysed", "count")),
+            *(Column("Repeats submitted", "count"), Column("Ratings analysed", "count")),
         ],
         [*rows, ["All", *total]],
         [f"Besides, {counted(training, 'training reading')}, which count for nothing."]

@@ -1,17 +1,19 @@
 """All files of the results, from the tables of an archive: the same tables, the same bytes."""
 
-import hashlib
 import json
 import platform
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import reader_study
+from reader_study.results.archive import inputs_hash, sha256
 from reader_study.results.drawing import draw
 from reader_study.results.figures import HOW
 from reader_study.results.findings import Findings, Progress, as_document, find, text_of
+from reader_study.results.report import report
+from reader_study.results.report_html import as_html
+from reader_study.results.report_pdf import as_pdf
 
 # What the bytes of results hang on besides the tables.
 PACKAGES = ("domain", "statistics", "results")
@@ -36,30 +38,6 @@ class Made(NamedTuple):
     files: dict[str, bytes]
     inputs_hash: str
     code_hash: str
-
-
-def sha256(content: bytes) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def checksums(names: Iterable[str], folder: Path) -> str:
-    """Return the SHA-256 of files as `sha256sum` prints it, in the order of their names."""
-    lines = []
-    for name in sorted(names):
-        with (folder / name).open("rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}\n")
-    return "".join(lines)
-
-
-def tables_in(folder: Path) -> list[str]:
-    """Return the names of the files in `folder`, folders left out."""
-    return sorted(path.name for path in folder.iterdir() if path.is_file())
-
-
-def inputs_hash(folder: Path) -> str:
-    """Return the one hash of all tables in `folder`: that of their checksums."""
-    return sha256(checksums(tables_in(folder), folder).encode())
 
 
 def code_hash() -> str:
@@ -106,8 +84,21 @@ def make(folder: Path, work: Path, progress: Progress) -> Made:
         files |= {f"figures/{figure.name}.svg": svg, f"figures/{figure.name}.png": png}
     document = document_of(found, of_tables, of_code)
     files[RESULTS] = text_of(document).encode()
+    progress("writing the report", 0, 1)
+    written = report(found, document)
+    files[REPORT] = as_html(written, _drawn(files, ".svg"))
+    files[REPORT_PDF] = as_pdf(written, _drawn(files, ".png"))
     files[MANIFEST] = manifest(files, of_tables, of_code).encode()
     return Made(dict(sorted(files.items())), of_tables, of_code)
+
+
+def _drawn(files: dict[str, bytes], ending: str) -> dict[str, bytes]:
+    """Return the figures of one kind by their names."""
+    return {
+        name.removeprefix("figures/").removesuffix(ending): content
+        for name, content in files.items()
+        if name.startswith("figures/") and name.endswith(ending)
+    }
 
 
 def document_of(found: Findings, of_tables: str, of_code: str) -> dict[str, Any]:
