@@ -33,6 +33,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/readings/<int:reading_id>/lock", readings.LockView.as_view(), name="api-lock"),
     path("api/readings/<int:reading_id>/submit", readings.SubmitView.as_view(), name="api-submit"),
     path("api/readings/<int:reading_id>/ai", readings.AiView.as_view(), name="api-ai"),
+    path("api/readings/<int:reading_id>/truth", readings.TruthView.as_view(), name="api-truth"),
     path("api/readings/<int:reading_id>/events", readings.EventsView.as_view(), name="api-events"),
     path("api/readings/<int:reading_id>/dicomweb/", include(dicomweb.reading_urls)),
     path("dicomweb/", include(dicomweb.service_urls)),

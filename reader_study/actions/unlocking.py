@@ -7,6 +7,7 @@ from django.db import transaction
 
 from reader_study.actions.deviations import record_deviation
 from reader_study.actions.locked import must_not_be_locked
+from reader_study.domain.design import TRAINING
 from reader_study.domain.deviation import Kind
 from reader_study.domain.errors import UnlockRefused
 from reader_study.domain.reading import ANSWERING, Stage, Step, advance
@@ -43,6 +44,8 @@ def unlock_reading(
     if reading.stage != Stage.SUBMITTED:
         raise UnlockRefused("This reading is not submitted; there is nothing to reopen.")
     design = reading.reader.study.rules.design
+    if reading.session == TRAINING and design.training and design.training.feedback:
+        raise UnlockRefused("The reader has seen the truth of this training case.")
     stage = advance(Stage.SUBMITTED, Step.UNLOCK, design.arm(reading.arm).path)
     others = Reading.objects.filter(reader=reading.reader_id, case=reading.case_id).exclude(
         pk=reading.pk

@@ -23,9 +23,10 @@ from reader_study.actions.reading import (
     visible_items,
 )
 from reader_study.actions.schedule import is_closed, openings_of
+from reader_study.actions.training import show_truth
 from reader_study.api.access import ReaderView
-from reader_study.domain.blinding import Item
-from reader_study.domain.design import name_for_reader
+from reader_study.domain.blinding import Item, truth_is_shown
+from reader_study.domain.design import TRAINING, name_for_reader
 from reader_study.domain.errors import StepNotAllowed
 from reader_study.domain.findings import Findings
 from reader_study.domain.lung_rads import TABLE
@@ -177,6 +178,9 @@ class ReadingSerializer(serializers.Serializer[Any]):
     questionnaire = QuestionnaireSerializer()
     answers = LockedSerializer()
     draft = DraftSerializer()
+    feedback = serializers.BooleanField(
+        help_text="Whether the truth is shown once it is submitted."
+    )
     reopened = ReopenedSerializer(allow_null=True)
 
 
@@ -230,6 +234,12 @@ def describe(reading: Reading) -> dict[str, Any]:
             "answers": draft.answers if draft else NOTHING,
             "saved_at": draft.saved_at if draft else None,
         },
+        "feedback": truth_is_shown(
+            Stage.SUBMITTED,
+            in_training=reading.session == TRAINING,
+            of_training=reading.case.training,
+            feedback=rules.design.training is not None and rules.design.training.feedback,
+        ),
         "reopened": unlock and {"at": unlock.at, "reason": unlock.reason},
     }
 
@@ -453,6 +463,34 @@ class AiSerializer(serializers.Serializer[Any]):
 
     nodules = serializers.DictField(child=NoduleAiSerializer())
     model = ModelSerializer()
+
+
+class TruthSerializer(serializers.Serializer[Any]):
+    """What is known of a nodule of a training case: null where the source leaves it open."""
+
+    nodule = serializers.IntegerField()
+    number = serializers.IntegerField()
+    centre_mm = serializers.ListField(child=serializers.FloatField(), min_length=3, max_length=3)
+    malignant = serializers.BooleanField(allow_null=True)
+    source = serializers.CharField()  # type: ignore[assignment]
+
+
+class TruthsSerializer(serializers.Serializer[Any]):
+    """The truth of a training case."""
+
+    nodules = TruthSerializer(many=True)
+
+
+class TruthView(ReaderView):
+    """The reference standard of a training case that has been read, where the protocol shows it.
+
+    Of every other reading the address answers like one that does not exist.
+    """
+
+    @extend_schema(responses=TruthsSerializer)
+    def get(self, request: Request, reading_id: int) -> Response:
+        truths = show_truth(reader=self.reader, reading_id=reading_id, now=timezone.now())
+        return Response({"nodules": [truth._asdict() for truth in truths]})
 
 
 class AiView(ReaderView):

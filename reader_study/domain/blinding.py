@@ -26,12 +26,21 @@ _AFTER_LOCK = frozenset({Stage.AIDED, Stage.SUBMITTED})
 def visible(stage: Stage, condition: Iterable[Item]) -> tuple[Item, ...]:
     """Return what a reader may see at `stage` under the aided stage's `condition`.
 
-    The reference standard is never among it.
+    The reference standard is never among it; of training cases `truth_is_shown` says.
     """
     if stage not in _AFTER_LOCK:
         return ()
     shown = set(condition)
     return tuple(item for item in ARTEFACTS if item in shown)
+
+
+def truth_is_shown(stage: Stage, *, in_training: bool, of_training: bool, feedback: bool) -> bool:
+    """Tell whether a reader may see the truth of a case: of no study case, at any time.
+
+    It may be seen `of_training` cases that were submitted `in_training`, where the protocol
+    gives `feedback`.
+    """
+    return feedback and of_training and in_training and stage is Stage.SUBMITTED
 
 
 def nodules_are_shown(findings: Findings, stage: Stage, condition: Iterable[Item]) -> bool:

@@ -79,9 +79,13 @@ class Repeats(Strict):
 
 
 class Training(Strict):
-    """Cases read before the first study case, under each arm in turn; they are not counted."""
+    """Cases read before the first study case, under each arm in turn; they are not counted.
+
+    With `feedback` their reader sees the reference standard of each once it is submitted.
+    """
 
     cases: int = Field(ge=1)
+    feedback: bool = later(False)
 
 
 class Design(Strict):

@@ -44,6 +44,7 @@ from reader_study.actions.reference import load_reference
 from reader_study.actions.schedule import closes
 from reader_study.dicomweb.metadata import value_of
 from reader_study.domain.blinding import Item, visible
+from reader_study.domain.design import TRAINING
 from reader_study.domain.findings import NO_FINDING
 from reader_study.domain.questionnaire import Question
 from reader_study.domain.reading import Stage
@@ -67,7 +68,7 @@ FOR_READERS = {
     *("home", "login", "logout", "worklist", "skip", "sign", "reading"),
     *("health-live", "health-ready"),
     *("api-reading", "api-open", "api-draft", "api-lock", "api-submit", "api-ai", "api-events"),
-    *("api-metadata", "api-frame"),
+    *("api-metadata", "api-frame", "api-truth"),
     # Of the account: what it is, its password, its second factors.
     *("account", "account_login", "account_logout", "account_change_password", "account_inactive"),
     *(
@@ -89,6 +90,9 @@ FOR_NOBODY = {
 NEVER_TWICE_THE_SAME = {"mfa_activate_totp", "mfa_add_webauthn"}
 # The one address that may hand out what of the AI may be seen.
 AI_ADDRESS = "api-ai"
+# And the one that may hand out the truth of a training case.
+TRUTH_ADDRESS = "api-truth"
+REFERENCE = "the reference standard"
 # Who the patient is, in a header of DICOM: accession number, name, identifier, birth date.
 IDENTITY = ("00080050", "00100010", "00100020", "00100030")
 
@@ -128,13 +132,17 @@ class Address(NamedTuple):
 
 
 class Visitor(NamedTuple):
-    """Somebody who calls: `mine` is their reading, `plain` a like one without a prediction."""
+    """Somebody who calls: `mine` is their reading, `plain` a like one without a prediction.
+
+    `truth` where theirs is of a training case whose truth they may see.
+    """
 
     who: str
     user: User | None
     mine: Reading
     plain: Reading | None
     shown: tuple[Item, ...]
+    truth: bool = False
 
 
 class Answer(NamedTuple):
@@ -245,10 +253,29 @@ class _Walk:
                         () if over else visible(stage, arm.shows(stage)),
                     )
                 )
+                if design.training and design.training.feedback:
+                    visitors.append(self._trainee(arm.name, stage))
         # Those who have seen the AI go first: nothing of it may stay behind in a cache.
         visitors.sort(key=lambda visitor: not visitor.shown)
         ahead = visitors[0].mine
         return [*visitors, Visitor("nobody", None, ahead, None, ())]
+
+    def _trainee(self, arm: str, stage: Stage) -> Visitor:
+        """Somebody who reads a training case; its truth is theirs to see in the end."""
+        reader, case = self._reader(f"training {arm} {stage}"), self._case()
+        case.training = True
+        case.save(update_fields=["training"])
+        reading = self._reading(reader, case, arm, stage, 1, session=TRAINING)
+        over = stage is Stage.SUBMITTED
+        shown = self.own.rules.design.arm(arm).shows(stage)
+        return Visitor(
+            f"a reader whose training reading is {stage} ({arm})",
+            reader.user,
+            reading,
+            None,
+            () if over and closes(self.own.rules) else visible(stage, shown),
+            truth=over,
+        )
 
     def _reader(self, name: str) -> Membership:
         number = Membership.objects.filter(study=self.own).count() + 1
@@ -276,9 +303,17 @@ class _Walk:
         return case
 
     def _reading(
-        self, reader: Membership, case: Case, arm: str, stage: Stage, position: int
+        self,
+        reader: Membership,
+        case: Case,
+        arm: str,
+        stage: Stage,
+        position: int,
+        session: int = 1,
     ) -> Reading:
-        reading = Reading.objects.create(reader=reader, case=case, arm=arm, position=position)
+        reading = Reading.objects.create(
+            reader=reader, case=case, arm=arm, position=position, session=session
+        )
         by: dict[str, Any] = {"reader": reader.user, "reading_id": reading.pk, "now": self.now}
         if stage is not Stage.ASSIGNED:
             open_reading(**by)
@@ -421,7 +456,10 @@ class _Walk:
 
         name = call.address.name
         may = call.mine and name == AI_ADDRESS and call.method == "get"
+        told = call.mine and visitor.truth and name == TRUTH_ADDRESS and call.method == "get"
         for item, text in self.hidden.within(answer.head + answer.cookies + answer.body):
+            if told and text == REFERENCE:
+                continue
             if not (may and (item in visitor.shown or (item is None and visitor.shown))):
                 found(f"shows {text}")
         # The operators' log may name a series, though never what the AI or the truth says.
@@ -446,6 +484,8 @@ class _Walk:
     def _compare(self, visitor: Visitor, call: "_Call", before: Answer, after: Answer) -> None:
         """A case with a prediction has to answer like one without."""
         if call.address.name in NEVER_TWICE_THE_SAME:
+            return
+        if call.address.name == TRUTH_ADDRESS and visitor.truth and call.mine:
             return
         if before.steady != after.steady:
             parts = zip(("status", "headers", "body"), before.steady, after.steady, strict=True)
@@ -572,7 +612,7 @@ class _Hidden:
             elif text in self._real:
                 found.append((Item.REFERENCE, f"a prediction of the study ({text.decode()})"))
         if any(word + self._mark in content for word in (b"source ", b"panel ")):
-            found.append((Item.REFERENCE, "the reference standard"))
+            found.append((Item.REFERENCE, REFERENCE))
         if b"model " + self._mark in content:
             found.append((None, "the AI's name"))
         return found

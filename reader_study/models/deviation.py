@@ -46,6 +46,5 @@ class Deviation(models.Model):
     @property
     def more(self) -> str:
         """Its detail in words."""
-        return "; ".join(
-            f"{name.replace('_', ' ')}: {value}" for name, value in self.detail.items()
-        )
+        first = sorted(self.detail.items(), key=lambda item: item[0] != "reason")
+        return "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in first)

@@ -57,5 +57,9 @@ RIGHTS = {
     "django_session": KEPT,
 }
 
-# The one way of that role to the truth: it refuses as long as the study's database is not locked.
-FUNCTIONS = ("reader_study_unsealed_reference(bigint)",)
+# The ways of that role to the truth: of a study whose database is locked, and of training cases
+# that have been read. Each refuses all else.
+FUNCTIONS = (
+    "reader_study_unsealed_reference(bigint)",
+    "reread_training_truth(bigint, bigint)",
+)

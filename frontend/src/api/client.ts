@@ -1,4 +1,4 @@
-import type { Ai, AnsweringStage, Answers, Problem, Reading, RoomEvent } from './types'
+import type { Ai, AnsweringStage, Answers, Problem, Reading, RoomEvent, Truth } from './types'
 
 /** The server understood the request and will not do it; `code` is stable, `message` is for people. */
 export class Refusal extends Error {
@@ -24,6 +24,7 @@ export interface Api {
   lock(answers: Answers): Promise<Reading>
   submit(answers: Answers): Promise<Reading>
   ai(): Promise<Ai>
+  truth(): Promise<{ nodules: Truth[] }>
   sendEvents(events: RoomEvent[], leaving?: boolean): Promise<unknown>
 }
 
@@ -37,6 +38,7 @@ export function connect(readingId: number): Api {
     lock: answers => request('POST', at('/lock'), { answers }),
     submit: answers => request('POST', at('/submit'), { answers }),
     ai: () => request('GET', at('/ai')),
+    truth: () => request('GET', at('/truth')),
     sendEvents: (events, leaving) => request('POST', at('/events'), { events }, leaving),
   }
 }

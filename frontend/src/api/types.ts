@@ -159,6 +159,8 @@ export interface Reading {
   questionnaire: Questionnaire
   answers: { unaided: Answers | null; aided: Answers | null }
   draft: Draft
+  /** Whether the truth of this training case is shown once it is submitted; absent from older sites. */
+  feedback?: boolean
   /** When and why a coordinator let the last answer be given anew; absent from older sites. */
   reopened?: { at: string; reason: string } | null
 }
@@ -210,4 +212,14 @@ export interface RoomEvent {
   stage: string
   monotonic_ms: number
   data: Record<string, unknown>
+}
+
+/** What is known of a nodule of a training case. */
+export interface Truth {
+  nodule: number
+  number: number
+  centre_mm: PatientPoint
+  /** Null where the source leaves it open. */
+  malignant: boolean | null
+  source: string
 }

@@ -172,6 +172,17 @@ test('before the lock the AI is neither asked for nor shown; after it, both', as
   expect(viewer.asked).toContainEqual(['goTo', [1, 2, 3], 8])
 })
 
+test('the truth of a training case is shown once it is submitted, and of no other', async () => {
+  api = new MemoryApi(aReading({ stage: 'submitted', feedback: true }))
+  await enter()
+  expect(find('.feedback').textContent).toContain('Nodule 1: malignant (pathology)')
+  render(null, page)
+  api = new MemoryApi(aReading({ stage: 'submitted' }))
+  await enter()
+  expect(api.calls).not.toContain('truth')
+  expect(page.querySelector('.feedback')).toBeNull()
+})
+
 test('the revised answer is submitted, and leads to the next case', async () => {
   api = withDraft()
   await api.lock(COMPLETE)

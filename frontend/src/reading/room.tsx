@@ -13,6 +13,7 @@ import { missingAnswers, NO_FINDING, questionsOf, requiredQuestions, sectionOf }
 import { DraftSaver, type LocalCopy, type SavedState } from './draft'
 import { EventQueue } from './events'
 import { artefactsOnScreen, exposureChanges, type Shown } from './exposure'
+import { Feedback } from './feedback'
 import { FindingsBar, hasMarks, MarkHead, MeasurementList, Removed } from './findings'
 import { Finish } from './finish'
 import { Form } from './form'
@@ -423,7 +424,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
         }}
       >
         {state.stage === 'submitted' ? (
-          <Submitted reading={reading} next={state.next} onNext={nextCase.going} />
+          <Submitted reading={reading} api={api} next={state.next} onNext={nextCase.going} />
         ) : (
           <>
             {saved?.kind === 'conflict' && (
@@ -588,10 +589,12 @@ function useLeaving(leave: () => void): void {
 
 function Submitted({
   reading,
+  api,
   next,
   onNext,
 }: {
   reading: Reading
+  api: Api
   next: string | null
   onNext(): void
 }) {
@@ -601,6 +604,12 @@ function Submitted({
     <div class="done" role="status">
       <h2>Submitted</h2>
       <p>Your answers to {reading.case} are stored.</p>
+      {reading.feedback && (
+        <Feedback
+          api={api}
+          places={reading.findings !== undefined && reading.findings !== 'given'}
+        />
+      )}
       {next === null ? (
         <p>This was the last case on your worklist.</p>
       ) : (

@@ -123,6 +123,18 @@ export class MemoryApi implements Api {
     return this.#answer('submit', () => this.#finish(answers, 'submitted'))
   }
 
+  async truth() {
+    return this.#answer('truth', () => ({
+      nodules: this.stored.nodules.map(({ id, number, centre_mm }) => ({
+        nodule: id,
+        number,
+        centre_mm,
+        malignant: true,
+        source: 'pathology',
+      })),
+    }))
+  }
+
   async ai() {
     return this.#answer('ai', () => {
       if (this.stored.stage === 'unaided') throw new Refusal('not_found', 'No such reading.')
