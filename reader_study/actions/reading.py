@@ -79,9 +79,13 @@ def nodules_of(reading: Reading) -> list[Nodule]:
     return list(Nodule.objects.filter(series__case=reading.case_id).order_by("number", "pk"))
 
 
-def _tell(reading: Reading, kind: str, now: datetime, **data: Any) -> None:
+def _tell(
+    reading: Reading, kind: str, now: datetime, *, key: UUID | None = None, **data: Any
+) -> None:
+    if key is None or Event.objects.filter(reading=reading, key=key).exists():
+        key = uuid4()
     Event.objects.create(
-        reading=reading, key=uuid4(), kind=kind, stage=reading.stage, data=data, received_at=now
+        reading=reading, key=key, kind=kind, stage=reading.stage, data=data, received_at=now
     )
 
 
@@ -114,8 +118,13 @@ def save_draft(
     version: int,
     answers: Mapping[str, Any],
     now: datetime,
+    key: UUID | None = None,
+    sent: Sequence[UUID] = (),
 ) -> Draft:
     """Keep what is filled in so far; `version` is the last the client has seen.
+
+    A save that is said again with its `key` is the one that is stored already. One that follows
+    a save of the keys `sent`, whose acknowledgement was lost, is no conflict.
 
     Raises:
         Reading.DoesNotExist: `reader` has no such reading.
@@ -126,7 +135,7 @@ def save_draft(
             as a deviation.
     """
     try:
-        return _save_draft(reader, reading_id, stage, version, answers, now)
+        return _save_draft(reader, reading_id, stage, version, answers, now, key, sent)
     except DraftConflict:
         with transaction.atomic():
             reading = _mine(reader, reading_id)
@@ -142,6 +151,8 @@ def _save_draft(
     version: int,
     answers: Mapping[str, Any],
     now: datetime,
+    key: UUID | None,
+    sent: Sequence[UUID],
 ) -> Draft:
     reading = _mine(reader, reading_id)
     if stage not in path_of(reading):
@@ -156,18 +167,22 @@ def _save_draft(
     _check(reading, stage, answers, complete=False)
     draft = Draft.objects.filter(reading=reading, stage=stage).first()
     held = draft.version if draft else 0
-    if draft and draft.answers == answers:
+    if draft and (draft.answers == answers or (key is not None and draft.key == key)):
         return draft
-    if held != version:
-        raise DraftConflict(
-            "This reading was filled in elsewhere meanwhile, in another tab or on another device.",
-            version=held,
-        )
+    if held != version and not (draft and draft.key in sent):
+        raise _conflict(held)
     return Draft.objects.update_or_create(
         reading=reading,
         stage=stage,
-        defaults={"version": held + 1, "answers": answers, "saved_at": now},
+        defaults={"version": held + 1, "answers": answers, "saved_at": now, "key": key},
     )[0]
+
+
+def _conflict(held: int) -> DraftConflict:
+    return DraftConflict(
+        "This reading was filled in elsewhere meanwhile, in another tab or on another device.",
+        version=held,
+    )
 
 
 def _check(reading: Reading, stage: Stage, answers: Mapping[str, Any], *, complete: bool) -> None:
@@ -217,43 +232,67 @@ def _in_place(problems: Sequence[Problem]) -> list[dict[str, Any]]:
 
 @transaction.atomic
 def lock_unaided(
-    *, reader: User, reading_id: int, answers: Mapping[str, Any], now: datetime
+    *,
+    reader: User,
+    reading_id: int,
+    answers: Mapping[str, Any],
+    now: datetime,
+    version: int | None = None,
+    key: UUID | None = None,
+    sent: Sequence[UUID] = (),
 ) -> Reading:
     """Lock the answer given without AI; from then on the AI is shown, if the arm has any.
 
-    In an arm without AI this ends the reading.
+    In an arm without AI this ends the reading. `version` is the draft that the answers follow, so
+    that a lock which was pressed long ago does not pass over what was filled in elsewhere since,
+    other than by the saves `sent`; `key` becomes the key of its event, by which it is known again.
 
     Raises:
         Reading.DoesNotExist: `reader` has no such reading.
         StudyNotOpen: readings have not begun.
         StepNotAllowed: the reading has not been opened.
         AnswerLocked: another unaided answer is locked already.
+        DraftConflict: another tab or device has saved other answers since `version`.
         AnswersInvalid, AnswersIncomplete: the answers cannot be locked as they are.
     """
     reading = _mine(reader, reading_id)
     step = Step.SUBMIT if path_of(reading)[-1] is Stage.UNAIDED else Step.LOCK_UNAIDED
-    return _lock(reading, Stage.UNAIDED, step, answers, now)
+    return _lock(reading, Stage.UNAIDED, step, answers, now, version, key, sent)
 
 
 @transaction.atomic
-def submit(*, reader: User, reading_id: int, answers: Mapping[str, Any], now: datetime) -> Reading:
-    """Lock the answer of the last stage, which ends the reading.
+def submit(
+    *,
+    reader: User,
+    reading_id: int,
+    answers: Mapping[str, Any],
+    now: datetime,
+    version: int | None = None,
+    key: UUID | None = None,
+    sent: Sequence[UUID] = (),
+) -> Reading:
+    """Lock the answer of the last stage, which ends the reading; the rest is as above.
 
     Raises:
         As `lock_unaided`; `StepNotAllowed` when the unaided answer is not locked.
     """
     reading = _mine(reader, reading_id)
-    return _lock(reading, path_of(reading)[-1], Step.SUBMIT, answers, now)
+    return _lock(reading, path_of(reading)[-1], Step.SUBMIT, answers, now, version, key, sent)
 
 
 def _lock(
     reading: Reading,
     stage: Stage,
     step: Step,
-    answers: Mapping[str, Any],
+    given: Mapping[str, Any],
     now: datetime,
+    version: int | None,
+    key: UUID | None,
+    sent: Sequence[UUID],
 ) -> Reading:
-    answers = only_asked(reading.reader.study.rules.questionnaire, answers)
+    if key and Event.objects.filter(reading=reading, key=key, kind=step.value).exists():
+        return reading  # said again, though the reading may have been reopened since
+    answers = only_asked(reading.reader.study.rules.questionnaire, given)
     locked = Answer.objects.current().filter(reading=reading, stage=stage).first()
     if locked is not None and reading.stage != stage:
         if locked.answers != answers:
@@ -264,6 +303,10 @@ def _lock(
             )
         return reading
     after = advance(Stage(reading.stage), step, path_of(reading))
+    draft = Draft.objects.filter(reading=reading, stage=stage).first()
+    follows = draft is None or version in {None, draft.version} or draft.key in sent
+    if draft and not follows and draft.answers != given:
+        raise _conflict(draft.version)
     _check(reading, stage, answers, complete=True)
     answer = Answer.objects.create(
         reading=reading,
@@ -274,7 +317,7 @@ def _lock(
         locked_at=now,
     )
     _store(answer)
-    _tell(reading, step.value, now, answer=answer.pk)
+    _tell(reading, step.value, now, key=key, answer=answer.pk)
     reading.stage = after
     fields = ["stage"]
     if after is Stage.SUBMITTED:

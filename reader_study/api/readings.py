@@ -37,6 +37,7 @@ from reader_study.models import Answer, Draft, Job, JobStatus, Reading, Skip, Un
 
 EVENTS_AT_ONCE = 200
 EVENT_DATA_LIMIT = 4000
+MOST_SENT = 1000
 _BANDS = [band._asdict() for band in TABLE]
 
 
@@ -143,9 +144,10 @@ class LockedSerializer(serializers.Serializer[Any]):
 
 
 class DraftSerializer(serializers.Serializer[Any]):
-    """What is filled in so far."""
+    """What is filled in so far, and the key of the save that brought it."""
 
     version = serializers.IntegerField()
+    key = serializers.UUIDField(allow_null=True)
     answers = serializers.JSONField()
     saved_at = serializers.DateTimeField(allow_null=True)
 
@@ -231,6 +233,7 @@ def describe(reading: Reading) -> dict[str, Any]:
         "answers": {stage.value: locked.get(stage.value) for stage in ANSWERING},
         "draft": {
             "version": draft.version if draft else 0,
+            "key": draft.key if draft else None,
             "answers": draft.answers if draft else NOTHING,
             "saved_at": draft.saved_at if draft else None,
         },
@@ -287,12 +290,23 @@ class OpenView(ReadingView):
         return self.answer(reading_id)
 
 
+class SentField(serializers.ListField):
+    """Keys of earlier saves whose acknowledgement did not come."""
+
+    child = serializers.UUIDField()
+
+    def __init__(self) -> None:
+        super().__init__(required=False, default=list, max_length=MOST_SENT)
+
+
 class DraftRequestSerializer(serializers.Serializer[Any]):
-    """What is filled in so far, and the last version the client has seen."""
+    """What is filled in so far, the last version the client has seen, and the key of this save."""
 
     stage = serializers.ChoiceField([stage.value for stage in ANSWERING])
     version = serializers.IntegerField(min_value=0)
     answers = serializers.JSONField()
+    key = serializers.UUIDField(required=False, allow_null=True, default=None)
+    sent = SentField()
 
 
 class SavedSerializer(serializers.Serializer[Any]):
@@ -315,15 +329,20 @@ class DraftView(ReaderView):
             stage=Stage(asked.validated_data["stage"]),
             version=asked.validated_data["version"],
             answers=asked.validated_data["answers"],
+            key=asked.validated_data["key"],
+            sent=asked.validated_data["sent"],
             now=timezone.now(),
         )
         return Response(SavedSerializer(draft).data)
 
 
 class AnswersSerializer(serializers.Serializer[Any]):
-    """A filled-in form."""
+    """A filled-in form, the version of the draft that it follows, and the key of this step."""
 
     answers = serializers.JSONField()
+    version = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
+    key = serializers.UUIDField(required=False, allow_null=True, default=None)
+    sent = SentField()
 
 
 class LockView(ReadingView):

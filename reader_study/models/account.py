@@ -5,12 +5,18 @@ from typing import Self
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
+from django.utils.crypto import salted_hmac
 
 from reader_study.models.study import Study
 
 
 class User(AbstractUser):
     """An account; a superuser is an administrator. Everything else is a role in a study."""
+
+    @property
+    def browser_key(self) -> str:
+        """The name under which a browser keeps what this user has not saved; tells nobody who."""
+        return salted_hmac("reader_study.browser_key", str(self.pk)).hexdigest()[:16]
 
 
 class Role(models.TextChoices):

@@ -75,11 +75,15 @@ _ANSWERING = Q(stage__in=[stage.value for stage in ANSWERING])
 
 
 class Draft(models.Model):
-    """What a reader has filled in so far in one stage; `version` counts the saves."""
+    """What a reader has filled in so far in one stage; `version` counts the saves.
+
+    `key` is made by whoever saves, so that a save that is said again is known.
+    """
 
     reading = models.ForeignKey(Reading, models.PROTECT, related_name="drafts")
     stage = models.CharField(max_length=16)
     version = models.PositiveIntegerField()
+    key = models.UUIDField(null=True)
     answers = models.JSONField()
     saved_at = models.DateTimeField()
 

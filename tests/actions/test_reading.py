@@ -26,7 +26,7 @@ from reader_study.domain.errors import (
     StudyNotOpen,
 )
 from reader_study.domain.reading import Stage
-from reader_study.models import Answer, Draft, Event, Rating, Reading
+from reader_study.models import Answer, Deviation, Draft, Event, Rating, Reading
 from tests.factories import (
     NOW,
     a_member,
@@ -101,6 +101,58 @@ def test_a_locked_answer_cannot_be_replaced():
     with pytest.raises(AnswerLocked):
         lock_unaided(**by(reading), answers=answers_of(reading, malignancy=99))
     assert Rating.objects.get(question="malignancy").value == 30
+
+
+def test_a_save_that_is_said_again_is_stored_once_and_acknowledged_as_what_it_was():
+    reading, key = a_reading(stage=Stage.UNAIDED), uuid4()
+    save = {**by(reading), "stage": Stage.UNAIDED, "answers": answers_of(reading), "key": key}
+
+    first = save_draft(**save, version=0)
+    again = save_draft(**save, version=0)
+
+    assert (first.version, again.version, Draft.objects.get().version) == (1, 1, 1)
+    other = {**save, "answers": answers_of(reading, malignancy=1), "key": uuid4()}
+    with pytest.raises(DraftConflict):
+        save_draft(**other, version=0)
+    save_draft(**other, version=1)
+    # The first one comes late, by another way: it is not taken for something new.
+    with pytest.raises(DraftConflict):
+        save_draft(**save, version=0)
+
+
+def test_a_lock_that_was_pressed_long_ago_does_not_pass_over_what_was_filled_in_since():
+    reading, key = a_reading(stage=Stage.UNAIDED), uuid4()
+    step = {**by(reading), "answers": answers_of(reading), "key": key}
+    newer = answers_of(reading, malignancy=99)
+    save_draft(**by(reading), stage=Stage.UNAIDED, version=0, answers=newer)
+
+    with pytest.raises(DraftConflict):
+        lock_unaided(**step, version=0)
+    lock_unaided(**step, version=1)
+    lock_unaided(**step, version=0)  # its acknowledgement was lost: said again, it is done already
+
+    assert Rating.objects.get(question="malignancy").value == 30
+    assert Event.objects.get(key=key).kind == "lock_unaided"
+
+
+def test_what_follows_a_save_whose_acknowledgement_was_lost_is_no_conflict():
+    reading, first = a_reading(stage=Stage.UNAIDED), uuid4()
+    save = {**by(reading), "stage": Stage.UNAIDED, "version": 0}
+    save_draft(**save, answers=answers_of(reading), key=first)
+
+    later = answers_of(reading, malignancy=31)
+    assert save_draft(**save, answers=later, key=uuid4(), sent=[first]).version == 2
+    assert not Deviation.objects.exists()
+
+
+def test_the_key_of_an_event_cannot_stop_a_lock():
+    reading, key = a_reading(stage=Stage.UNAIDED), uuid4()
+    store_events(**by(reading), events=[Told(key, "slice", "unaided", 1.0, {})])
+
+    lock_unaided(**by(reading), answers=answers_of(reading), key=key)
+
+    assert Event.objects.get(key=key).kind == "slice"
+    assert Event.objects.filter(kind="lock_unaided").count() == 1
 
 
 def test_an_unfinished_form_cannot_be_locked_and_says_what_is_missing():

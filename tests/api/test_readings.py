@@ -51,6 +51,7 @@ def test_a_reading_says_what_the_room_shows(room):
     assert shown["shows"] == []
     assert shown["draft"] == {
         "version": 0,
+        "key": None,
         "answers": {"case": {}, "nodules": {}},
         "saved_at": None,
     }

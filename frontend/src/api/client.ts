@@ -12,17 +12,37 @@ export class Refusal extends Error {
 }
 
 /** No answer came, or none that could be understood; the same request may be sent again. */
-export class Unreachable extends Error {}
+export class Unreachable extends Error {
+  constructor(
+    message: string,
+    /** Whether somebody answered: the line is there, the server is not well. */
+    readonly answered = false,
+  ) {
+    super(message)
+  }
+}
+
+/** A dead line is noticed after so long. */
+const PATIENCE_MS = 20_000
+
+/** A draft, and a form that is locked: `key` names it, so that it is stored once. */
+export interface FormSent {
+  version: number
+  answers: Answers
+  key: string
+  /** Keys of earlier saves whose acknowledgement did not come. */
+  sent: string[]
+}
 
 export interface Api {
   reading(): Promise<Reading>
   open(): Promise<Reading>
   saveDraft(
-    draft: { stage: AnsweringStage; version: number; answers: Answers },
+    draft: FormSent & { stage: AnsweringStage },
     leaving?: boolean,
   ): Promise<{ version: number; saved_at: string }>
-  lock(answers: Answers): Promise<Reading>
-  submit(answers: Answers): Promise<Reading>
+  lock(form: FormSent): Promise<Reading>
+  submit(form: FormSent): Promise<Reading>
   ai(): Promise<Ai>
   truth(): Promise<{ nodules: Truth[] }>
   sendEvents(events: RoomEvent[], leaving?: boolean): Promise<unknown>
@@ -35,8 +55,8 @@ export function connect(readingId: number): Api {
     reading: () => request('GET', at('')),
     open: () => request('POST', at('/open'), {}),
     saveDraft: (draft, leaving) => request('PUT', at('/draft'), draft, leaving),
-    lock: answers => request('POST', at('/lock'), { answers }),
-    submit: answers => request('POST', at('/submit'), { answers }),
+    lock: form => request('POST', at('/lock'), form),
+    submit: form => request('POST', at('/submit'), form),
     ai: () => request('GET', at('/ai')),
     truth: () => request('GET', at('/truth')),
     sendEvents: (events, leaving) => request('POST', at('/events'), { events }, leaving),
@@ -50,10 +70,14 @@ async function request<T>(
   keepalive = false,
 ): Promise<T> {
   let response: Response
+  // A request that outlives its page has nobody to end it.
+  const patience = keepalive ? null : new AbortController()
+  const timer = setTimeout(() => patience?.abort(), PATIENCE_MS)
   try {
     response = await fetch(address, {
       method,
       keepalive,
+      signal: patience?.signal ?? null,
       credentials: 'same-origin',
       headers: {
         Accept: 'application/json',
@@ -64,11 +88,13 @@ async function request<T>(
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })
   } catch {
+    clearTimeout(timer)
     throw new Unreachable('no connection')
   }
   const answer = await response.json().catch(() => null)
+  clearTimeout(timer)
   if (response.ok && answer !== null) return answer as T
-  if (response.ok || response.status >= 500) throw new Unreachable('the server has a problem')
+  if (response.ok || response.status >= 500) throw new Unreachable('the server has a problem', true)
   throw new Refusal(
     refusalCode(response.status, answer?.code),
     answer?.detail ?? `The server refused (${response.status}).`,
@@ -87,7 +113,8 @@ function readProblems(problems: unknown): Problem[] {
 }
 
 function refusalCode(status: number, code: unknown): string {
-  if (code === 'session_expired' || status === 401) return 'not_authenticated'
+  // Signing in changes the token of the site's forms, too: a stale one is refused with 403.
+  if (status === 401 || status === 403) return 'not_authenticated'
   return typeof code === 'string' ? code : `http_${status}`
 }
 

@@ -136,6 +136,8 @@ export type Artefact = 'score' | 'semantic' | 'saliency'
 
 export interface Draft {
   version: number
+  /** Of the save that brought it; null when nobody has saved. */
+  key?: string | null
   answers: Answers
   saved_at: string | null
 }

@@ -62,6 +62,60 @@ function holds(options: readonly string[], value: Value | undefined): boolean {
   return chosen.some(option => typeof option === 'string' && options.includes(option))
 }
 
+/** The answers without those to questions that are not asked: what the server stores of them. */
+export function onlyAsked(questionnaire: Questionnaire, answers: Answers): Answers {
+  const of = (subject: Subject, section: Section) => {
+    const questions = askedQuestions(questionsOf(questionnaire, subject), section)
+    const asked = new Set(questions.map(({ name }) => name))
+    return Object.fromEntries(Object.entries(section).filter(([name]) => asked.has(name)))
+  }
+  const nodules = Object.entries(answers.nodules ?? {})
+  return {
+    ...answers,
+    case: of(null, answers.case ?? {}),
+    nodules: Object.fromEntries(nodules.map(([id, section]) => [id, of(Number(id), section)])),
+    ...(answers.marks && {
+      marks: answers.marks.map(mark => ({ ...mark, answers: of(mark.id, mark.answers) })),
+    }),
+  }
+}
+
+/** One thing said in two ways, in words. */
+export interface Difference {
+  what: string
+  here: string
+  there: string
+}
+
+/** Where two sets of answers differ, in the order of the form. */
+export function differences(
+  questionnaire: Questionnaire,
+  nodules: readonly Nodule[],
+  here: Answers,
+  there: Answers,
+): Difference[] {
+  const within = (subject: Subject, where: string): Difference[] =>
+    questionsOf(questionnaire, subject).flatMap(question => {
+      const [a, b] = [here, there].map(answers => sectionOf(answers, subject)[question.name])
+      if (sameValue(a, b)) return []
+      const what = `${where}: ${question.label}`
+      return { what, here: inWords(question, a), there: inWords(question, b) }
+    })
+  const counted = (what: string, of: (answers: Answers) => unknown[] | undefined): Difference[] => {
+    const [a, b] = [of(here) ?? [], of(there) ?? []]
+    if (canonical(a) === canonical(b)) return []
+    return [{ what, here: `${a.length}`, there: `${b.length}` }]
+  }
+  const marks = new Set([...(here.marks ?? []), ...(there.marks ?? [])].map(({ id }) => id))
+  return [
+    ...nodules.flatMap(({ id, number }) => within(id, `Nodule ${number}`)),
+    ...counted('Marks', answers => answers.marks?.map(({ id, point_mm }) => [id, point_mm])),
+    ...[...marks].flatMap((id, index) => within(id, `Mark ${index + 1}`)),
+    ...within(null, 'Case'),
+    ...counted('Measurements', answers => answers.measurements?.slice()),
+  ]
+}
+
 interface Asked {
   nodule: Subject
   question: Question

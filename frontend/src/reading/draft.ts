@@ -1,78 +1,111 @@
-import { type Api, Refusal } from '../api/client'
 import type { AnsweringStage, Answers, Draft } from '../api/types'
-import { sameAnswers } from './answers'
+import { uuid } from '../api/uuid'
+import type { Outbox, Parcel } from '../outbox/box'
+import { type Delivery, deliver, FINISHED, type Obstacle, type Postman } from '../outbox/deliver'
 
 export type SavedState =
   | { kind: 'saved'; at: string | null }
   | { kind: 'saving' }
-  | { kind: 'unsaved'; because: string }
+  /** `kept`: whether the browser keeps it, should this page be closed. */
+  | { kind: 'waiting'; since: string; because: Obstacle; kept: boolean }
   | { kind: 'refused'; because: string }
   | { kind: 'conflict'; theirs: Draft }
+  /** The stage is over, and not by this page. */
+  | { kind: 'ended'; because: string }
 
-/** A copy of what the server does not have yet, kept by the browser; see `browserCopy`. */
-export interface LocalCopy {
-  read(): { stage: string; version: number; answers: Answers } | null
-  write(copy: { stage: string; version: number; answers: Answers }): void
-  clear(): void
-}
-
+const NOTHING_YET: Answers = { case: {}, nodules: {} }
 const SAVE_AFTER_MS = 400
-const FIRST_RETRY_MS = 1_000
-const LAST_RETRY_MS = 30_000
+export const FIRST_RETRY_MS = 1_000
+export const LAST_RETRY_MS = 30_000
+
+/** Where the drafts of one stage come from and go to. */
+export interface Stage {
+  reading: number
+  case: string
+  stage: AnsweringStage
+}
 
 /** Saves the draft of one stage as it is written, until the server has all of it. */
 export class DraftSaver {
   #version: number
-  #pending: Answers | null = null
-  /** What was sent since the server last confirmed: an answer that got lost is not a conflict. */
-  #sent: Answers[] = []
-  #left: Answers | null = null
+  /** What the server has not acknowledged. */
+  #pending: Parcel | null = null
+  #sent: string[] = []
   #timer: ReturnType<typeof setTimeout> | undefined
   #sending: Promise<void> | null = null
   #retry_ms = FIRST_RETRY_MS
   #theirs: Draft | null = null
   #stopped = false
+  #ended = false
+  readonly #name: string
 
   constructor(
-    readonly stage: AnsweringStage,
+    readonly of: Stage,
     draft: Draft,
-    readonly api: Pick<Api, 'saveDraft' | 'reading'>,
-    readonly copy: LocalCopy,
+    readonly api: Postman,
+    readonly box: Outbox,
     readonly report: (state: SavedState) => void,
+    page = uuid(),
   ) {
+    this.#name = `${of.reading}.${of.stage}.${page}`
     this.#version = draft.version
     report({ kind: 'saved', at: draft.saved_at })
   }
 
-  /** Answers that an earlier visit could not bring to the server, if they still follow its draft. */
-  static left(stage: AnsweringStage, draft: Draft, copy: LocalCopy): Answers | null {
-    const left = copy.read()
-    return left?.stage === stage && left.version === draft.version ? left.answers : null
+  /** The draft of the server that the answers on screen follow. */
+  get version(): number {
+    return this.#version
+  }
+
+  /** Keys of this page that the server may hold without our knowing. */
+  get sent(): string[] {
+    return this.#sent
   }
 
   change(answers: Answers): void {
-    if (this.#stopped) return
-    this.#pending = answers
-    this.copy.write({ stage: this.stage, version: this.#version, answers })
+    if (this.#stopped || this.#ended) return
+    const since = this.#pending?.since ?? new Date().toISOString()
+    this.#take({ ...this.#parcel(answers), since })
     if (this.#theirs === null) this.#saveIn(SAVE_AFTER_MS)
+  }
+
+  /** Go on with what an earlier page could not deliver. */
+  adopt(name: string, left: Parcel): void {
+    this.#version = left.version
+    this.#sent = left.sent
+    this.#take(left)
+    if (name !== this.#name) this.box.drop('answers', name)
+    this.#saveIn(0)
   }
 
   /** Send what is pending at once; the page is going away. */
   leave(): void {
-    if (this.#pending === null || this.#stopped || this.#theirs !== null) return
-    if (this.#pending === this.#left) return // already on its way
-    this.#left = this.#pending
-    const draft = { stage: this.stage, version: this.#version, answers: this.#pending }
-    this.#sent.push(draft.answers)
-    this.api.saveDraft(draft, true).then(
-      ({ version, saved_at }) => this.#saved(draft.answers, version, saved_at),
-      () => {}, // the local copy is still there
-    )
+    const parcel = this.#pending
+    if (parcel === null || this.#stopped || this.#theirs !== null) return
+    if (parcel.sent.includes(parcel.key)) return // already on its way
+    deliver(this.api, parcel, () => this.#keep(parcel), true).then(delivery => {
+      if (delivery.kind === 'saved') this.#delivered(parcel, delivery) // else it is sent again
+    })
   }
 
   /** Try again now, the connection may be back. */
   retry(): void {
     if (this.#pending !== null && this.#theirs === null && !this.#stopped) this.#saveIn(0)
+  }
+
+  /** Look whether another tab or computer has gone on with this stage; return its draft if so. */
+  async look(): Promise<Draft | null> {
+    if (this.#stopped || this.#ended || this.#sending !== null) return null
+    const now = await this.api.reading().catch(() => null)
+    if (now === null || this.#stopped || this.#ended) return null
+    if (now.stage !== this.of.stage) {
+      this.#end(FINISHED)
+      return null
+    }
+    if (this.#pending !== null || now.draft.version <= this.#version) return null
+    this.#version = now.draft.version
+    this.report({ kind: 'saved', at: now.draft.saved_at })
+    return { ...now.draft, answers: { ...NOTHING_YET, ...now.draft.answers } }
   }
 
   /** Save no more and wait for what is under way: the stage is being locked. */
@@ -82,10 +115,29 @@ export class DraftSaver {
     await this.#sending
   }
 
-  /** The stage was not locked after all. */
+  /** The stage was not locked after all; `answers` are still what is on screen. */
   resume(): void {
     this.#stopped = false
     this.retry()
+  }
+
+  /** What is pending travels with the step that ends the stage. */
+  handOver(): void {
+    this.#pending = null
+    this.box.drop('answers', this.#name)
+  }
+
+  /** The stage is locked: nothing is left to be saved of it. */
+  done(): void {
+    this.#ended = true
+    this.handOver()
+    this.box.announce(String(this.of.reading))
+  }
+
+  /** The server has others: the reader decides. */
+  oppose(theirs: Draft): void {
+    this.#theirs = theirs
+    this.report({ kind: 'conflict', theirs })
   }
 
   /** Forget the answers of this tab for those that the server has. */
@@ -96,17 +148,33 @@ export class DraftSaver {
     this.#version = theirs.version
     this.#pending = null
     this.#sent = []
-    this.copy.clear()
+    this.box.drop('answers', this.#name)
     this.report({ kind: 'saved', at: theirs.saved_at })
-    return theirs.answers
+    return { ...NOTHING_YET, ...theirs.answers }
   }
 
-  /** Put the answers of this tab in place of those that the server has. */
-  keepMine(): void {
+  /** Put `mine` in place of those that the server has. */
+  keepMine(mine: Answers): void {
     if (this.#theirs === null) return
     this.#version = this.#theirs.version
     this.#theirs = null
+    this.#take({ ...this.#parcel(mine), since: new Date().toISOString() })
     this.#saveIn(0)
+  }
+
+  #parcel(answers: Answers): Omit<Parcel, 'since'> {
+    const [key, sent, version] = [uuid(), this.#sent, this.#version]
+    return { ...this.of, step: 'draft', version, answers, key, sent }
+  }
+
+  #take(parcel: Parcel): void {
+    this.#pending = parcel
+    this.#keep(parcel)
+  }
+
+  #keep(parcel: Parcel): void {
+    this.#sent = parcel.sent
+    if (this.#pending === parcel) this.box.keep(this.#name, parcel)
   }
 
   #saveIn(milliseconds: number): void {
@@ -120,70 +188,49 @@ export class DraftSaver {
   }
 
   async #save(): Promise<void> {
-    while (this.#pending !== null && !this.#stopped && this.#theirs === null) {
-      const answers = this.#pending
+    while (this.#pending !== null && !this.#stopped && !this.#ended && this.#theirs === null) {
+      const parcel = this.#pending
       this.report({ kind: 'saving' })
-      try {
-        this.#sent.push(answers)
-        const draft = { stage: this.stage, version: this.#version, answers }
-        const { version, saved_at } = await this.api.saveDraft(draft)
-        this.#saved(answers, version, saved_at)
-      } catch (error) {
-        if (error instanceof Refusal && error.code === 'draft_conflict') {
-          if (await this.#mayGoOn()) continue
+      const delivery = await deliver(this.api, parcel, () => this.#keep(parcel))
+      switch (delivery.kind) {
+        case 'saved':
+          this.#delivered(parcel, delivery)
+          continue
+        case 'waiting': {
+          const { because } = delivery
+          this.report({ kind: 'waiting', since: parcel.since, because, kept: this.box.keeps })
+          this.#saveIn(this.#retry_ms)
+          this.#retry_ms = Math.min(2 * this.#retry_ms, LAST_RETRY_MS)
           return
         }
-        return this.#failed(error)
+        case 'conflict':
+          return this.oppose(delivery.theirs)
+        case 'ended':
+          return this.#end(delivery.because)
+        case 'refused':
+          return this.report({ kind: 'refused', because: delivery.because })
       }
     }
   }
 
-  #saved(answers: Answers, version: number, saved_at: string): void {
+  #delivered(parcel: Parcel, { version, saved_at }: Delivery & { kind: 'saved' }): void {
+    if (version < this.#version) return // said twice, and acknowledged late
     this.#version = version
     this.#retry_ms = FIRST_RETRY_MS
     this.#sent = []
-    if (this.#pending === answers) {
+    this.box.announce(String(this.of.reading))
+    if (this.#pending === parcel) {
       this.#pending = null
-      this.copy.clear()
+      this.box.drop('answers', this.#name)
       this.report({ kind: 'saved', at: saved_at })
+    } else if (this.#pending !== null) {
+      this.#take({ ...this.#pending, version, sent: [] })
     }
   }
 
-  #failed(error: unknown): void {
-    if (error instanceof Refusal && error.code !== 'not_authenticated') {
-      this.report({ kind: 'refused', because: error.message })
-      return
-    }
-    const because =
-      error instanceof Refusal
-        ? 'you are signed out. Sign in again in another tab; nothing is lost here'
-        : 'no connection, retrying'
-    this.report({ kind: 'unsaved', because })
-    const wait = this.#retry_ms
-    this.#retry_ms = Math.min(2 * wait, LAST_RETRY_MS)
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.retry(), wait)
-  }
-
-  /** The server has another version: ours whose confirmation got lost, or that of another tab. */
-  async #mayGoOn(): Promise<boolean> {
-    try {
-      const { stage, draft } = await this.api.reading()
-      if (stage !== this.stage) {
-        const because = 'this answer was finished in another tab. Reload the page'
-        this.report({ kind: 'refused', because })
-        return false
-      }
-      if (this.#sent.some(answers => sameAnswers(answers, draft.answers))) {
-        this.#version = draft.version
-        return true
-      }
-      this.#theirs = draft
-      this.report({ kind: 'conflict', theirs: draft })
-    } catch (error) {
-      this.#failed(error)
-    }
-    return false
+  #end(because: string): void {
+    this.#ended = true
+    this.report({ kind: 'ended', because })
   }
 }
 
@@ -201,9 +248,4 @@ export function stored<T>(key: string) {
     write: (value: T) => attempt(() => localStorage.setItem(key, JSON.stringify(value))),
     clear: () => attempt(() => localStorage.removeItem(key)),
   }
-}
-
-/** A local copy in the browser's storage. */
-export function browserCopy(readingId: number): LocalCopy {
-  return stored(`reread.draft.${readingId}`)
 }

@@ -1,15 +1,20 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Unreachable } from '../api/client'
+import { Outbox } from '../outbox/box'
+import { deliverEvents } from '../outbox/deliver'
 import { EventQueue } from './events'
 import { aReading, MemoryApi } from './testing'
 
 let api: MemoryApi
+let box: Outbox
 let events: EventQueue
 
 beforeEach(() => {
   vi.useFakeTimers()
+  localStorage.clear()
   api = new MemoryApi(aReading())
-  events = new EventQueue(api)
+  box = new Outbox('me')
+  events = new EventQueue(api, box, 7)
 })
 afterEach(() => {
   vi.useRealTimers()
@@ -31,7 +36,7 @@ test('events travel together, each with its own key and the stage it happened in
 })
 
 test('every event says which loading of the page its clock belongs to', async () => {
-  const again = new EventQueue(api)
+  const again = new EventQueue(api, box, 7)
   events.add('hidden')
   events.add('slice', { index: 3 })
   again.add('visible')
@@ -50,6 +55,42 @@ test('without a connection they wait and are sent once', async () => {
   expect(api.events).toEqual([])
   await vi.advanceTimersByTimeAsync(20_000)
   expect(api.events.length).toBe(1)
+  expect(box.events()).toEqual([])
+})
+
+test('what a closed tab could not send is sent by the next page, with its keys', async () => {
+  api.failures = [new Unreachable('gone')]
+  for (let i = 0; i < 130; i++) events.add('window', { i })
+  await vi.advanceTimersByTimeAsync(5_000)
+  vi.clearAllTimers() // the tab is closed
+  const kept = box.events().flatMap(([, parcel]) => parcel.events)
+  expect([kept.length, api.events.length]).toEqual([130, 0])
+
+  const next = new EventQueue(api, box, 8)
+  next.add('hidden')
+  await deliverEvents(box, () => api, next.isMine)
+
+  expect(new Set(api.events.map(({ key }) => key))).toEqual(new Set(kept.map(({ key }) => key)))
+  expect(box.events().map(([, { reading }]) => reading)).toEqual([8])
+})
+
+test('what is added while a batch is on its way is sent with the next', async () => {
+  const send = api.sendEvents.bind(api)
+  vi.spyOn(api, 'sendEvents').mockImplementationOnce(async sent => {
+    events.add('slice')
+    return send(sent)
+  })
+  events.add('window')
+  await vi.advanceTimersByTimeAsync(12_000)
+  expect(api.events.map(({ kind }) => kind)).toEqual(['window', 'slice'])
+})
+
+test('when too many wait the oldest go, and that is told', async () => {
+  for (let i = 0; i < 6_101; i++) events.add('window', { i })
+  await vi.advanceTimersByTimeAsync(61 * 5_000 + 70_000)
+  const lost = api.events.filter(({ kind }) => kind === 'events_lost')
+  expect(lost.at(-1)?.data.count).toBeGreaterThanOrEqual(100)
+  expect(api.events.at(-1)?.data.i ?? api.events.at(-2)?.data.i).toBe(6_100)
 })
 
 test('fast scrolling is thinned out, but where it ends is kept', async () => {

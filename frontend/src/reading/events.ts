@@ -1,35 +1,54 @@
-import { type Api, Refusal } from '../api/client'
+import type { Api } from '../api/client'
 import type { RoomEvent } from '../api/types'
+import { uuid } from '../api/uuid'
+import type { Outbox } from '../outbox/box'
+import { obstacleOf } from '../outbox/deliver'
 
 const SEND_AFTER_MS = 5_000
 const MOST_AT_ONCE = 100
-const MOST_KEPT = 2_000
+/** Some hours of reading without a connection, and what fits a browser's storage. */
+const MOST_BATCHES = 60
 
-/** Collects what happens in the room and sends it in batches; it never makes anyone wait. */
+interface Batch {
+  name: string
+  events: RoomEvent[]
+}
+
+/**
+ * Collects what happens in the room and sends it in batches; it never makes anyone wait.
+ *
+ * Until the server has acknowledged a batch it is kept in the outbox, for whichever page comes next.
+ */
 export class EventQueue {
   stage = 'unaided'
   /** Which loading of the page this is: its clock starts anew with each. */
-  readonly page = randomKey()
-  #waiting: RoomEvent[] = []
+  readonly page = uuid()
+  #batches: Batch[] = []
+  #made = 0
+  #lost = 0
   #timer: ReturnType<typeof setTimeout> | undefined
-  #sending = false
+  #sending: Batch | null = null
   #left = new Set<string>()
   #held = new Map<string, { at: number; timer?: ReturnType<typeof setTimeout> }>()
 
   constructor(
     readonly api: Pick<Api, 'sendEvents'>,
+    readonly box: Pick<Outbox, 'keepEvents' | 'drop'>,
+    readonly reading: number,
     readonly now: () => number = () => performance.now(),
   ) {}
 
   add(kind: string, data: Record<string, unknown> = {}): void {
     const event = {
-      key: randomKey(),
+      key: uuid(),
       kind,
       stage: this.stage,
       monotonic_ms: this.now(),
       data: { ...data, page: this.page },
     }
-    this.#waiting = [...this.#waiting, event].slice(-MOST_KEPT)
+    const batch = this.#open()
+    batch.events.push(event)
+    this.box.keepEvents(batch.name, { reading: this.reading, events: batch.events })
     this.#timer ??= setTimeout(() => this.#send(), SEND_AFTER_MS)
   }
 
@@ -46,43 +65,53 @@ export class EventQueue {
     else this.#held.set(group, { at: held.at, timer: setTimeout(write, wait) })
   }
 
+  /** Whether an outbox's name is one of this page's. */
+  isMine = (name: string): boolean => name.includes(this.page)
+
   /** Send what is waiting while the page goes away. */
   leave(): void {
-    const going = this.#waiting.filter(({ key }) => !this.#left.has(key))
-    for (let i = 0; i < going.length; i += MOST_AT_ONCE) {
+    for (const { events } of this.#batches) {
+      const going = events.filter(({ key }) => !this.#left.has(key))
       // Should the page stay, these are sent again; the server knows them by their keys.
-      this.api.sendEvents(going.slice(i, i + MOST_AT_ONCE), true).catch(() => {})
+      if (going.length > 0) this.api.sendEvents(going, true).catch(() => {})
+      for (const { key } of going) this.#left.add(key)
     }
-    for (const { key } of going) this.#left.add(key)
+  }
+
+  /** The batch that is being filled: never one that is on its way. */
+  #open(): Batch {
+    const last = this.#batches.at(-1)
+    if (last && last !== this.#sending && last.events.length < MOST_AT_ONCE) return last
+    const batch: Batch = { name: `${this.reading}.${this.page}.${this.#made++}`, events: [] }
+    this.#batches.push(batch)
+    const [oldest] = this.#batches
+    if (this.#batches.length > MOST_BATCHES && oldest && oldest !== this.#sending) {
+      this.#lost += oldest.events.length
+      this.#forget(oldest)
+      // Whoever derives times from these must know that some are missing.
+      this.addThrottled('events_lost', 'events_lost', { count: this.#lost }, 60_000)
+    }
+    return batch
   }
 
   async #send(): Promise<void> {
     this.#timer = undefined
-    if (this.#sending) return
-    this.#sending = true
-    const batch = this.#waiting.slice(0, MOST_AT_ONCE)
+    const [batch] = this.#batches
+    if (this.#sending !== null || !batch) return
+    this.#sending = batch
     try {
-      await this.api.sendEvents(batch)
+      await this.api.sendEvents(batch.events)
       this.#forget(batch)
     } catch (error) {
       // What the server will never take must not hold up the rest; all else waits for its turn.
-      if (error instanceof Refusal && error.code !== 'not_authenticated') this.#forget(batch)
+      if (obstacleOf(error) === null) this.#forget(batch)
     }
-    this.#sending = false
-    if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#send(), SEND_AFTER_MS)
+    this.#sending = null
+    if (this.#batches.length > 0) this.#timer ??= setTimeout(() => this.#send(), SEND_AFTER_MS)
   }
 
-  #forget(batch: RoomEvent[]): void {
-    const keys = new Set(batch.map(({ key }) => key))
-    this.#waiting = this.#waiting.filter(({ key }) => !keys.has(key))
+  #forget(batch: Batch): void {
+    this.#batches = this.#batches.filter(each => each !== batch)
+    this.box.drop('events', batch.name)
   }
-}
-
-/** A version 4 UUID; `crypto.randomUUID` exists on secure origins only. */
-function randomKey(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16))
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
-  const hex = [...bytes].map(byte => byte.toString(16).padStart(2, '0')).join('')
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
 }

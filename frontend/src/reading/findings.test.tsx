@@ -2,10 +2,11 @@ import { render } from 'preact'
 import { act } from 'preact/test-utils'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Answers, Measurement, Question } from '../api/types'
+import { Outbox } from '../outbox/box'
 import { computedCategory } from './lung_rads'
 import { withMeasurements } from './measured'
 import { Room } from './room'
-import { aQuestion, aReading, FakeViewer, MALIGNANCY, MemoryApi, MemoryCopy } from './testing'
+import { aQuestion, aReading, FakeViewer, MALIGNANCY, MemoryApi } from './testing'
 
 const RATING = { ...MALIGNANCY, name: 'rating', label: 'Rating' }
 const SIZE = aQuestion({
@@ -71,11 +72,12 @@ const passTime = (milliseconds = 600) =>
 async function enter(stored: MemoryApi) {
   api = stored
   const { stored: reading } = api
-  const copy = new MemoryCopy()
+  localStorage.clear()
+  const [box, connect] = [new Outbox('me'), () => api]
   const nextCase = { prepare() {}, going() {} }
   const makeViewer = async () => viewer
   await act(() => {
-    render(<Room {...{ reading, api, copy, makeViewer, onViewer() {}, nextCase }} />, page)
+    render(<Room {...{ reading, api, box, connect, makeViewer, onViewer() {}, nextCase }} />, page)
   })
   await passTime()
 }

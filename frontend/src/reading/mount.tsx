@@ -1,9 +1,9 @@
 import { render } from 'preact'
-import type { Api } from '../api/client'
+import { type Api, connect } from '../api/client'
 import type { Reading } from '../api/types'
+import { Outbox } from '../outbox/box'
 import type { NextCase } from '../viewer/next'
 import type { Viewer, ViewerState } from '../viewer/viewer'
-import { browserCopy } from './draft'
 import { Room } from './room'
 
 declare global {
@@ -27,10 +27,10 @@ export function mountRoom(
       return viewer?.state() ?? null
     },
   }
-  const copy = browserCopy(reading.id)
+  const box = new Outbox(document.body.dataset.reader ?? '')
   const onViewer = (made: Viewer) => {
     viewer = made
   }
   element.replaceChildren()
-  render(<Room {...{ reading, api, copy, makeViewer, nextCase, onViewer }} />, element)
+  render(<Room {...{ reading, api, box, connect, makeViewer, nextCase, onViewer }} />, element)
 }

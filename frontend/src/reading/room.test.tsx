@@ -1,21 +1,16 @@
 import { render } from 'preact'
 import { act } from 'preact/test-utils'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { Refusal, Unreachable } from '../api/client'
+import type { Answers } from '../api/types'
+import { Outbox, type Parcel } from '../outbox/box'
 import { Room } from './room'
-import {
-  aReading,
-  COMPLETE,
-  FakeViewer,
-  MALIGNANCY,
-  MemoryApi,
-  MemoryCopy,
-  PROBABILITY,
-} from './testing'
+import { aReading, COMPLETE, FakeViewer, MALIGNANCY, MemoryApi, PROBABILITY } from './testing'
 
 let page: HTMLElement
 let viewer: FakeViewer
 let api: MemoryApi
-let copy: MemoryCopy
+let box: Outbox
 let done: string[]
 
 beforeEach(() => {
@@ -23,7 +18,8 @@ beforeEach(() => {
   page = document.body.appendChild(document.createElement('main'))
   viewer = new FakeViewer()
   api = new MemoryApi(aReading())
-  copy = new MemoryCopy()
+  localStorage.clear()
+  box = new Outbox('me')
   done = []
 })
 afterEach(() => {
@@ -42,13 +38,16 @@ async function enter(makeViewer = async () => viewer as FakeViewer) {
   const onViewer = () => {}
   const nextCase = { prepare: () => done.push('prepare'), going: () => done.push('going') }
   await act(() => {
-    render(<Room {...{ reading, api, copy, makeViewer, onViewer, nextCase }} />, page)
+    render(
+      <Room {...{ reading, api, box, connect: () => api, makeViewer, onViewer, nextCase }} />,
+      page,
+    )
   })
   await passTime()
 }
 
-const find = (selector: string) => {
-  const found = page.querySelector<HTMLElement>(selector)
+const find = <E extends HTMLElement = HTMLElement>(selector: string) => {
+  const found = page.querySelector<E>(selector)
   if (!found) throw new Error(`nothing on the page is ${selector}`)
   return found
 }
@@ -56,6 +55,10 @@ const click = async (selector: string) => {
   await act(() => find(selector).click())
   await passTime(0)
 }
+const tell = (event: Event) =>
+  act(() => {
+    dispatchEvent(event)
+  })
 const press = async (key: string, on: Element = document.body, more: KeyboardEventInit = {}) => {
   const event = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true, ...more })
   await act(() => {
@@ -185,7 +188,7 @@ test('the truth of a training case is shown once it is submitted, and of no othe
 
 test('the revised answer is submitted, and leads to the next case', async () => {
   api = withDraft()
-  await api.lock(COMPLETE)
+  await api.lock({ answers: COMPLETE, version: 1, key: 'k', sent: [] })
   await enter()
   await click('[data-value=spiculated]')
   expect(find('[data-question=margin]').textContent).toContain('changed')
@@ -200,7 +203,7 @@ test('the revised answer is submitted, and leads to the next case', async () => 
 
 test('what is on screen of the AI is written down', async () => {
   api = withDraft()
-  await api.lock(COMPLETE)
+  await api.lock({ answers: COMPLETE, version: 1, key: 'k', sent: [] })
   await enter()
   await press('n')
   await passTime(6_000)
@@ -220,7 +223,7 @@ test('what is on screen of the AI is written down', async () => {
 
 test('leaving the page ends what was on screen, and sends it', async () => {
   api = withDraft()
-  await api.lock(COMPLETE)
+  await api.lock({ answers: COMPLETE, version: 1, key: 'k', sent: [] })
   await enter()
   await passTime(6_000)
   api.events = []
@@ -329,10 +332,11 @@ test('a lost graphics context offers to load the images again', async () => {
 
 test('answers of another tab are offered, not overwritten', async () => {
   await enter()
-  await api.saveDraft({ stage: 'unaided', version: 1, answers: COMPLETE })
+  await api.saveDraft({ stage: 'unaided', version: 1, answers: COMPLETE, key: 'other', sent: [] })
   await click('[data-value=spiculated]')
   await passTime()
   expect(find('.draft-conflict').textContent).toContain('Another tab')
+  expect(rows()).toContainEqual(['Nodule 1: Margin', 'Spiculated', 'Smooth'])
 
   await click('[data-action=take-theirs]')
   expect(find('[data-value=smooth]').getAttribute('aria-checked')).toBe('true')
@@ -351,15 +355,154 @@ test('a refused lock says why and keeps the answers', async () => {
   api = withDraft()
   await enter()
   await click('[data-action=ask]')
-  api.failures = [new Error('boom')]
+  api.failures = [new Refusal('answers_invalid', 'boom')]
   await click('[data-action=confirm]')
   expect(find('.refusal').textContent).toBe('boom')
   expect(find('[data-value=smooth]').getAttribute('aria-checked')).toBe('true')
 })
 
+/** Answers that an earlier page has left in the outbox. */
+const left = (change: Partial<Parcel> = {}) => {
+  const since = '2026-01-02T10:32:00Z'
+  const of = { reading: 7, case: 'Case 03', stage: 'unaided', step: 'draft' } as const
+  box.keep('left', { ...of, version: 1, answers: COMPLETE, key: 'k', sent: [], since, ...change })
+}
+const rows = () =>
+  [...page.querySelectorAll('.differences tbody tr')].map(row =>
+    [...row.children].map(cell => cell.textContent?.trim()),
+  )
+const margin = (value: string): Answers => ({
+  case: {},
+  nodules: { ...COMPLETE.nodules, 11: { ...COMPLETE.nodules[11], margin: { value } } },
+})
+
 test('answers that never reached the server are taken up again', async () => {
-  copy.kept = { stage: 'unaided', version: 1, answers: COMPLETE }
+  left()
   await enter()
   expect(find('[data-value=smooth]').getAttribute('aria-checked')).toBe('true')
   expect(api.stored.draft.answers).toEqual(COMPLETE)
+  expect(box.parcels()).toEqual([])
+})
+
+test('a lock pressed without a connection waits, and is done once there is one', async () => {
+  api = withDraft()
+  await enter()
+  await click('[data-action=ask]')
+  api.failures = [new Unreachable('gone')]
+  await click('[data-action=confirm]')
+  expect(find('[data-waiting=offline]').textContent).toMatch(/Waiting since \d\d:\d\d/)
+  expect(api.stored.stage).toBe('unaided')
+  expect(box.parcels().map(([, { step }]) => step)).toEqual(['lock'])
+
+  await tell(new Event('online'))
+  await passTime()
+  expect(api.stored).toMatchObject({ stage: 'aided', answers: { unaided: COMPLETE } })
+  expect(find('.room').dataset.stage).toBe('aided')
+  expect(box.parcels()).toEqual([])
+})
+
+test('a lock that waits can be taken back, and the answers be changed', async () => {
+  api = withDraft()
+  await enter()
+  await click('[data-action=ask]')
+  api.failures = [new Unreachable('gone')]
+  await click('[data-action=confirm]')
+  await click('[data-action=take-back]')
+  await click('[data-value=spiculated]')
+  await passTime(60_000)
+  expect(api.stored).toMatchObject({ stage: 'unaided', draft: { answers: margin('spiculated') } })
+})
+
+test('a lock that a closed tab has left is gone on with', async () => {
+  left({ step: 'lock' })
+  await enter()
+  expect(api.stored.stage).toBe('aided')
+  expect(find('.room').dataset.stage).toBe('aided')
+})
+
+test('a lock whose acknowledgement got lost is done once', async () => {
+  api = withDraft()
+  await enter()
+  const lock = api.lock.bind(api)
+  vi.spyOn(api, 'lock').mockImplementationOnce(async form => {
+    await lock(form)
+    throw new Unreachable('the answer got lost')
+  })
+  await click('[data-action=ask]')
+  await click('[data-action=confirm]')
+  await passTime(2_000)
+  expect(api.calls.filter(call => call === 'lock').length).toBe(2)
+  expect(find('.room').dataset.stage).toBe('aided')
+})
+
+test('a lock does not pass over what another tab has saved since', async () => {
+  api = withDraft()
+  await enter()
+  await click('[data-action=ask]')
+  const theirs = {
+    stage: 'unaided',
+    version: 1,
+    answers: margin('spiculated'),
+    key: 'other',
+    sent: [],
+  }
+  await api.saveDraft(theirs)
+  await click('[data-action=confirm]')
+  await passTime()
+  expect(api.stored.stage).toBe('unaided')
+  expect(rows()).toEqual([['Nodule 1: Margin', 'Smooth', 'Spiculated']])
+
+  await click('[data-action=keep-mine]')
+  await passTime()
+  expect(api.stored.draft.answers).toEqual(COMPLETE)
+})
+
+test('a stale tab of a locked reading explains itself, is read-only, and keeps what was typed', async () => {
+  api = withDraft()
+  await enter()
+  await api.lock({ answers: COMPLETE, version: 1, key: 'other', sent: [] })
+  await click('[data-value=spiculated]')
+  await passTime()
+  await passTime() // it asks how the reading was finished
+
+  expect(find('.stale').textContent).toContain('It is locked.')
+  expect(rows()).toEqual([['Nodule 1: Margin', 'Spiculated', 'Smooth']])
+  expect(find<HTMLFieldSetElement>('[data-question=margin]').disabled).toBe(true)
+  expect(page.querySelector('.finish')).toBeNull()
+  expect(api.calls).not.toContain('ai')
+  expect(find('.room').dataset.stage).toBe('unaided')
+
+  // The tab is loaded anew: the reading is as it is, and the words are still there to be copied.
+  render(null, page)
+  await enter()
+  expect(find('.room').dataset.stage).toBe('aided')
+  expect(rows()).toEqual([['Nodule 1: Margin', 'Spiculated', 'Smooth']])
+  await click('[data-action=discard-aside]')
+  expect([rows(), box.parcels()]).toEqual([[], []])
+})
+
+test('a tab notices by itself that another one has locked', async () => {
+  api = withDraft()
+  await enter()
+  await api.lock({ answers: COMPLETE, version: 1, key: 'other', sent: [] })
+  await tell(new StorageEvent('storage', { key: 'reread.news.7' }))
+  await passTime()
+  await passTime()
+  expect(find('.stale').textContent).toContain('finished in another tab')
+  expect(find('.stale').textContent).toContain('No answer differs')
+})
+
+test('an ended session says what to do, and loses nothing', async () => {
+  await enter()
+  api.failures = [new Refusal('not_authenticated', 'Sign in.')]
+  await click('[data-value=smooth]')
+  await passTime()
+  expect(find('.saving-notice').textContent).toContain('You are signed out')
+  expect(find('.saved').textContent).toMatch(/^Waiting since \d\d:\d\d: you are signed out$/)
+  expect(find('[data-action=sign-in]').getAttribute('target')).toBe('_blank')
+
+  await tell(new StorageEvent('storage', { key: 'reread.news.signed_in' }))
+  await passTime()
+  expect(api.stored.draft.answers.nodules[11]?.margin).toEqual({ value: 'smooth' })
+  expect(page.querySelector('.saving-notice')).toBeNull()
 })

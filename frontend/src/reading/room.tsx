@@ -2,6 +2,8 @@ import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from 'p
 import { type Api, Refusal, Unreachable } from '../api/client'
 import type { Mark, PatientPoint, Reading, Subject, Value } from '../api/types'
 import { uuid } from '../api/uuid'
+import type { Outbox } from '../outbox/box'
+import { deliverEvents } from '../outbox/deliver'
 import { nextSpeed } from '../viewer/cine'
 import { type Command, commandOf, focusOf } from '../viewer/keys'
 import type { NextCase } from '../viewer/next'
@@ -10,7 +12,6 @@ import { type Viewer, WINDOW_PRESETS } from '../viewer/viewer'
 import { useActivity } from './activity'
 import { AiPanel, type Overlay } from './ai'
 import { missingAnswers, NO_FINDING, questionsOf, requiredQuestions, sectionOf } from './answers'
-import { DraftSaver, type LocalCopy, type SavedState } from './draft'
 import { EventQueue } from './events'
 import { artefactsOnScreen, exposureChanges, type Shown } from './exposure'
 import { Feedback } from './feedback'
@@ -20,7 +21,9 @@ import { Form } from './form'
 import { ImagesNotice, Legend, MissingPlanes, useImages } from './images'
 import { markersOf, marksOfAi } from './marks'
 import { useMeasuring } from './measuring'
-import { next, type ReadingState, stateOf } from './state'
+import { SavingNotices } from './notices'
+import { useSaving } from './saving'
+import { next, stateOf } from './state'
 import { Tabs } from './tabs'
 import { Toolbar } from './toolbar'
 import { TopBar } from './topbar'
@@ -29,7 +32,10 @@ interface RoomProps {
   /** Opened: its stage is not "assigned". */
   reading: Reading
   api: Api
-  copy: LocalCopy
+  /** What is on its way to the server, of this reading and of others. */
+  box: Outbox
+  /** Speak for another reading. */
+  connect(reading: number): Pick<Api, 'sendEvents'>
   /** Build a viewer in an element; throws a readable error where that cannot be done. */
   makeViewer(container: HTMLElement): Promise<Viewer>
   onViewer(viewer: Viewer): void
@@ -42,10 +48,10 @@ type SectionId = 'case' | number | string
 const NO_MARKS: readonly Mark[] = []
 
 /** One reading: the images, the form beside them, and what passes between them and the server. */
-export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: RoomProps) {
+export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomProps) {
+  const { onViewer, nextCase } = props
   const { nodules, questionnaire } = reading
   const [state, dispatch] = useReducer(next, reading, stateOf)
-  const [saved, setSaved] = useState<SavedState | null>(null)
   const [section, setSection] = useState<SectionId>(nodules[0]?.id ?? 'case')
   const [legend, setLegend] = useState(false)
   const [overlay, setOverlay] = useState<Overlay>({ on: true, opacity: 0.45 })
@@ -53,7 +59,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
   const [markers, setMarkers] = useState(true)
   const [thickness_mm, setThickness] = useState(USUAL_THICKNESS_MM)
   const panel = useRef<HTMLElement>(null)
-  const events = useMemo(() => new EventQueue(api), [api])
+  const events = useMemo(() => new EventQueue(api, box, reading.id), [api, box, reading.id])
   events.stage = state.stage
 
   const shown = useImages({
@@ -83,45 +89,8 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
   const [removed, setRemoved] = useState<{ mark: Mark; at: number } | null>(null)
   const measuring = useMeasuring({ viewer, questionnaire, state, subject, dispatch })
 
-  // Drafts
-
-  const saver = useRef<DraftSaver | null>(null)
-  const startSaving = useCallback(
-    (from: Reading) => {
-      if (from.stage !== 'unaided' && from.stage !== 'aided') {
-        saver.current = null
-        setSaved(null)
-        return
-      }
-      saver.current = new DraftSaver(from.stage, from.draft, api, copy, setSaved)
-      const left = DraftSaver.left(from.stage, from.draft, copy)
-      if (left === null) return
-      dispatch({ type: 'draft_replaced', answers: left })
-      saver.current.change(left)
-    },
-    [api, copy],
-  )
-  useEffect(() => startSaving(reading), [reading, startSaving])
-  useEffect(() => {
-    const retry = () => saver.current?.retry()
-    addEventListener('online', retry)
-    addEventListener('focus', retry)
-    return () => {
-      removeEventListener('online', retry)
-      removeEventListener('focus', retry)
-    }
-  }, [])
   const answer = (question: string, value: Value | null) =>
     dispatch({ type: 'answered', nodule: subject, question, value })
-  const savedAnswers = useRef(answers)
-  useEffect(() => {
-    if (answers === null || answers === savedAnswers.current) return
-    savedAnswers.current = answers
-    saver.current?.change(answers)
-  }, [answers])
-  const replaceAnswers = (state: ReadingState) => {
-    savedAnswers.current = state.stage === 'submitted' ? null : state.answers
-  }
 
   // Steps
 
@@ -131,27 +100,20 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
     dispatch({ type: 'asked_to_finish', missing })
     if (missing.length > 0) goToProblem(missing)
   }
-  const finish = async () => {
-    if (state.stage === 'submitted') return
-    dispatch({ type: 'sent' })
-    await saver.current?.stop()
-    try {
-      const { stage, answers } = state
-      const now = await (stage === 'unaided' ? api.lock(answers) : api.submit(answers))
-      copy.clear()
-      const accepted = stateOf(now)
-      replaceAnswers(accepted)
-      dispatch({ type: 'accepted', state: accepted })
-      events.stage = accepted.stage // what follows belongs to the new stage
-      startSaving(now)
+  const saving = useSaving({
+    ...{ reading, api, box, state, dispatch },
+    onStep: now => {
+      events.stage = now.stage // what follows belongs to the new stage
       if (now.stage === 'aided' && places[0]) choose(places[0].id)
-    } catch (error) {
-      const problems = error instanceof Refusal ? error.problems : []
-      dispatch({ type: 'refused', detail: whyNot(error), problems })
-      saver.current?.resume()
+    },
+    onRefused: ({ because, problems }) => {
+      dispatch({ type: 'refused', detail: because, problems })
       goToProblem(problems)
-    }
-  }
+    },
+  })
+  useEffect(() => {
+    deliverEvents(box, connect, events.isMine)
+  }, [box, connect, events])
   const fetchAi = useCallback(async () => {
     try {
       dispatch({ type: 'ai_arrived', ai: await api.ai() })
@@ -211,9 +173,9 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
   // After the above, so that what it writes down on leaving is sent, too.
   useLeaving(
     useCallback(() => {
-      saver.current?.leave()
+      saving.leave()
       events.leave()
-    }, [events]),
+    }, [events, saving.leave]),
   )
 
   // Moving about in the form
@@ -349,6 +311,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
     return () => document.removeEventListener('keydown', onKeyDown)
   }, [])
 
+  const isFixed = state.stage !== 'submitted' && ['sending', 'ended'].includes(state.step)
   const tabs = [
     ...places.map(({ id, by, label }, i) => ({
       id: String(id),
@@ -374,7 +337,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
 
   return (
     <div class="room" data-stage={state.stage}>
-      <TopBar reading={reading} stage={state.stage} saved={saved} />
+      <TopBar reading={reading} stage={state.stage} saved={saving.saved} />
       <section class="images" aria-label="CT images">
         <Toolbar
           layout={shown.layout}
@@ -423,40 +386,17 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
           if (event.detail > 0 && target.closest('.choice, [type=range]')) viewer?.focus()
         }}
       >
+        <SavingNotices reading={reading} state={state} saving={saving} />
         {state.stage === 'submitted' ? (
           <Submitted reading={reading} api={api} next={state.next} onNext={nextCase.going} />
         ) : (
           <>
-            {saved?.kind === 'conflict' && (
-              <div class="draft-conflict" role="alert">
-                <p>Another tab or computer has saved other answers to this reading.</p>
-                <button
-                  type="button"
-                  data-action="take-theirs"
-                  onClick={() => {
-                    const theirs = saver.current?.takeTheirs()
-                    if (!theirs) return
-                    savedAnswers.current = theirs
-                    dispatch({ type: 'draft_replaced', answers: theirs })
-                  }}
-                >
-                  Load those answers
-                </button>
-                <button
-                  type="button"
-                  data-action="keep-mine"
-                  onClick={() => saver.current?.keepMine()}
-                >
-                  Keep the answers shown here
-                </button>
-              </div>
-            )}
             {hasMarks(reading) && (
               <FindingsBar
                 marks={marks.length}
                 noFinding={answers?.no_finding ?? false}
                 problem={silence?.detail ?? null}
-                disabled={state.step === 'sending'}
+                disabled={isFixed}
                 onMark={() => obey({ do: 'mark' })}
                 onNoFinding={said => dispatch({ type: 'found_nothing', said })}
               />
@@ -500,7 +440,7 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
                     }
                     predicted={noduleAi?.semantic ?? null}
                     problems={state.problems.filter(p => p.nodule === subject)}
-                    disabled={state.step === 'sending'}
+                    disabled={isFixed}
                     onAnswer={answer}
                     onDone={goToNext}
                   />
@@ -510,17 +450,19 @@ export function Room({ reading, api, copy, makeViewer, onViewer, nextCase }: Roo
                     one => one.nodule === (subject === null ? null : String(subject)),
                   )}
                   viewer={viewer}
-                  disabled={state.step === 'sending'}
+                  disabled={isFixed}
                 />
               </Tabs>
             </div>
             <Finish
               state={state}
+              waiting={saving.waiting}
               answered={required - missing.length}
               of={required}
               onAsk={ask}
-              onConfirm={finish}
+              onConfirm={() => saving.finish(state.stage === 'unaided' ? 'lock' : 'submit')}
               onBack={() => dispatch({ type: 'went_on' })}
+              onTakeBack={saving.takeBack}
               onFirstProblem={() => goToProblem(state.problems)}
             />
           </>

@@ -19,7 +19,8 @@ interface Answering {
   replaced: number
   /** Questions to look at again, as found here or by the server. */
   problems: Problem[]
-  step: 'answering' | 'confirming' | 'sending'
+  /** "ended": the stage was finished elsewhere, and this page can only be read. */
+  step: 'answering' | 'confirming' | 'sending' | 'ended'
   /** Whether this answer is the last of the reading: not every arm has both stages. */
   ends: boolean
   /** Why the last lock or submission did not happen. */
@@ -44,6 +45,8 @@ export type ReadingEvent =
   | { type: 'asked_to_finish'; missing: Problem[] }
   | { type: 'went_on' }
   | { type: 'sent' }
+  | { type: 'took_back' } // before it could be delivered
+  | { type: 'ended' }
   | { type: 'refused'; detail: string; problems: Problem[] }
   | { type: 'accepted'; state: ReadingState } // as the server now has it
   | { type: 'ai_arrived'; ai: Ai }
@@ -75,6 +78,9 @@ export function next(state: ReadingState, event: ReadingEvent): ReadingState {
     const result = event.type === 'ai_arrived' ? { ai: event.ai } : { missing: event.detail }
     return { ...state, result }
   }
+  if (event.type === 'ended') return { ...state, step: 'ended', refusal: null, problems: [] }
+  if (state.step === 'ended') return state
+  if (event.type === 'took_back') return { ...state, step: 'answering' }
   if (event.type === 'refused') {
     // What was measured meanwhile has not been taken in.
     const replaced = state.replaced + 1

@@ -1,9 +1,17 @@
-import { type Api, Refusal } from '../api/client'
-import type { Ai, Answers, PatientPoint, Question, Reading, RoomEvent } from '../api/types'
+import { type Api, type FormSent, Refusal } from '../api/client'
+import type {
+  Ai,
+  AnsweringStage,
+  Answers,
+  PatientPoint,
+  Question,
+  Reading,
+  RoomEvent,
+  Stage,
+} from '../api/types'
 import type { Viewer, ViewerEvent, ViewerState } from '../viewer/viewer'
 import { PLANES } from '../viewer/viewer'
-import { missingAnswers } from './answers'
-import type { LocalCopy } from './draft'
+import { missingAnswers, sameAnswers } from './answers'
 
 export function aQuestion(change: Partial<Question>): Question {
   return {
@@ -103,24 +111,26 @@ export class MemoryApi implements Api {
     })
   }
 
-  async saveDraft(draft: { stage: string; version: number; answers: Answers }) {
+  async saveDraft({ stage, version, answers, key, sent }: FormSent & { stage: string }) {
     return this.#answer('draft', () => {
-      if (draft.stage !== this.stored.stage) throw new Refusal('answer_locked', 'It is locked.')
-      if (draft.version !== this.stored.draft.version) {
+      const { draft } = this.stored
+      if (stage !== this.stored.stage) throw new Refusal('answer_locked', 'It is locked.')
+      if (draft.key === key) return { version: draft.version, saved_at: draft.saved_at ?? '' }
+      if (version !== draft.version && !sent.includes(draft.key ?? '')) {
         throw new Refusal('draft_conflict', 'Another tab changed it.')
       }
       const saved = { version: draft.version + 1, saved_at: '2026-01-02T10:32:00Z' }
-      this.stored = { ...this.stored, draft: { ...saved, answers: draft.answers } }
+      this.stored = { ...this.stored, draft: { ...saved, answers, key } }
       return saved
     })
   }
 
-  async lock(answers: Answers) {
-    return this.#answer('lock', () => this.#finish(answers, 'aided'))
+  async lock(form: FormSent) {
+    return this.#answer('lock', () => this.#finish(form, 'unaided', 'aided'))
   }
 
-  async submit(answers: Answers) {
-    return this.#answer('submit', () => this.#finish(answers, 'submitted'))
+  async submit(form: FormSent) {
+    return this.#answer('submit', () => this.#finish(form, 'aided', 'submitted'))
   }
 
   async truth() {
@@ -146,8 +156,16 @@ export class MemoryApi implements Api {
     return this.#answer('events', () => this.events.push(...events))
   }
 
-  #finish(answers: Answers, stage: 'aided' | 'submitted'): Reading {
-    const { questionnaire, nodules } = this.stored
+  #finish({ answers, version }: FormSent, of: AnsweringStage, stage: Stage): Reading {
+    const { questionnaire, nodules, draft } = this.stored
+    const locked = this.stored.answers[of]
+    if (locked !== null) {
+      if (sameAnswers(locked, answers)) return this.stored
+      throw new Refusal('answer_locked', 'It is locked.')
+    }
+    if (version !== draft.version && !sameAnswers(draft.answers, answers)) {
+      throw new Refusal('draft_conflict', 'Another tab changed it.')
+    }
     const problems = missingAnswers(questionnaire, nodules, answers)
     if (problems.length > 0) throw new Refusal('answers_incomplete', 'Not complete.', problems)
     const finished = stage === 'aided' ? { unaided: answers } : { aided: answers }
@@ -155,7 +173,7 @@ export class MemoryApi implements Api {
       ...this.stored,
       stage,
       answers: { ...this.stored.answers, ...finished },
-      draft: { version: 1, answers, saved_at: null },
+      draft: { version: 0, answers, saved_at: null },
     }
     return this.stored
   }
@@ -165,19 +183,6 @@ export class MemoryApi implements Api {
     const failure = this.failures.shift()
     if (failure) throw failure
     return give()
-  }
-}
-
-export class MemoryCopy implements LocalCopy {
-  kept: { stage: string; version: number; answers: Answers } | null = null
-  read() {
-    return this.kept
-  }
-  write(copy: { stage: string; version: number; answers: Answers }) {
-    this.kept = copy
-  }
-  clear() {
-    this.kept = null
   }
 }
 

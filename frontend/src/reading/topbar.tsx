@@ -1,4 +1,5 @@
 import type { Reading } from '../api/types'
+import type { Obstacle } from '../outbox/deliver'
 import type { SavedState } from './draft'
 import type { ReadingState } from './state'
 
@@ -32,7 +33,12 @@ export function TopBar({
       ) : (
         <span class="study">{reading.study}</span>
       )}
-      <span class={`saved ${saved?.kind ?? ''}`} role="status" data-saved={saved?.kind}>
+      <span
+        class={`saved ${saved?.kind ?? ''}`}
+        role="status"
+        data-saved={saved?.kind}
+        title={saved ? savedWords(saved) : undefined}
+      >
         {saved && savedWords(saved)}
       </span>
     </header>
@@ -41,19 +47,31 @@ export function TopBar({
 
 export function savedWords(saved: SavedState): string {
   switch (saved.kind) {
-    case 'saved': {
-      if (saved.at === null) return ''
-      const at = new Date(saved.at)
-      const two = (n: number) => String(n).padStart(2, '0')
-      return `Saved ${two(at.getHours())}:${two(at.getMinutes())}`
-    }
+    case 'saved':
+      return saved.at === null ? '' : `Saved ${timeOf(saved.at)}`
     case 'saving':
       return 'Saving…'
-    case 'unsaved':
-      return `Not saved: ${saved.because}`
+    case 'waiting':
+      return `Waiting since ${timeOf(saved.since)}: ${OBSTACLES[saved.because]}`
     case 'refused':
-      return `Refused: ${saved.because}`
+      return `Refused, because: ${saved.because}`
     case 'conflict':
-      return 'Not saved: changed in another tab'
+      return 'Waiting for your choice: changed in another tab'
+    case 'ended':
+      return 'Read-only: finished elsewhere'
   }
+}
+
+export const OBSTACLES: Record<Obstacle, string> = {
+  offline: 'no connection, retrying',
+  server: 'the server has a problem, retrying',
+  signed_out: 'you are signed out',
+  somebody_else: 'somebody else is signed in',
+}
+
+/** Hours and minutes of a moment, by the clock of this computer. */
+export function timeOf(moment: string): string {
+  const at = new Date(moment)
+  const two = (n: number) => String(n).padStart(2, '0')
+  return `${two(at.getHours())}:${two(at.getMinutes())}`
 }
