@@ -1,6 +1,6 @@
 # Everything is made inside the checkout: .venv, frontend/node_modules, frontend/dist and var.
 .DEFAULT_GOAL := help
-.PHONY: fuzz-import help demo install test check format lock bench-verify bench-allocation bench-statistics bench-inference
+.PHONY: fuzz-import help demo install test check format lock bench-verify bench-allocation bench-statistics bench-export bench-inference
 PORT ?= 8000
 PYTHON ?= python3
 IN_VENV := .venv/bin/python
@@ -49,3 +49,7 @@ bench-inference: ## rate, memory and preprocessing of predictions (CASES=6)
 fuzz-import: ## look at damaged DICOM files (INPUTS=20000 DICOM=folder of files to begin with)
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.fuzz_import --inputs $(or $(INPUTS),20000) $(if $(DICOM),--dicom "$(DICOM)")
+
+bench-export: ## time and memory of writing a million readings in every format
+	@$(PYTHON) -m launcher.install --dev
+	@$(IN_VENV) -m benchmarks.export

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from reader_study.statistics import commands, documents
+from reader_study.statistics import commands, commands_of_files, documents
+from reader_study.statistics.formats import files
 from reader_study.statistics.froc import MERITS
 from reader_study.statistics.study import Analysis, analyse
 from reader_study.statistics.tables import read_study
@@ -169,6 +170,20 @@ def several(one: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     return read
 
 
+def export(options: argparse.Namespace) -> dict[str, Any]:
+    """Write readings for other programs."""
+    return commands_of_files.of_export(
+        options.data,
+        options.format,
+        options.out,
+        title=options.title,
+        truth=options.truth,
+        covariance=options.covariance,
+        endpoint=options.endpoint,
+        threshold=options.threshold,
+    )
+
+
 class Parser(argparse.ArgumentParser):
     """Refuses in one line, as the commands do."""
 
@@ -257,6 +272,17 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--no-interaction", action="store_true", help="no random effect of reader by modality"
     )
+
+    command = add("export", export, "readings as for mrmc, or marks as for froc (rjafroc)")
+    command.add_argument("--format", choices=[*files.FORMATS, "all"], required=True)
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="a folder for --format all"
+    )
+    command.add_argument("--title", default="", help="line of description in the file")
+    command.add_argument("--truth", type=Path, help="lesions of marks: case,truth,lesion_id")
+    command.add_argument("--covariance", choices=COVARIANCES, default="jackknife", help="of r")
+    command.add_argument("--endpoint", choices=ENDPOINTS, default="auc", help="of r")
+    command.add_argument("--threshold", type=number, help="of r: positive from this rating on")
     return top
 
 

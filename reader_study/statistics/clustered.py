@@ -261,7 +261,10 @@ def parts_of(s: Sums, grid: tuple[int, int], a: int, b: int) -> Parts:
     covariance = found - expected
     same = float(np.trace(n) / n.sum())  # share of pairs of pairs with one reader
     df_readers = float(np.round(1 / same - 1)) if same > 0 else float("inf")
-    of_readers = (float(np.trace(products) / np.trace(n)) - found) / df_readers if same > 0 else 0.0
+    of_readers = 0.0
+    if same > 0:
+        beyond = float(np.trace(products) / np.trace(n)) - found
+        of_readers = beyond / df_readers if df_readers > 0 else NAN
     return Parts(
         0.0 if abs(covariance) < VARIANCE_ZERO else covariance,
         of_readers,

@@ -89,6 +89,15 @@ class Table:
         return InputError(f"{self.path.name}, line {self.lines[row]}, column {column}: {text}")
 
 
+def number_in(text: str) -> float | None:
+    """Return the number that a text is; None if it is none, or not finite."""
+    try:
+        found = float(text.replace("_", "x"))
+    except ValueError:
+        return None
+    return found if abs(found) <= LARGEST else None
+
+
 def read_table(path: Path, required: Iterable[str] = ()) -> Table:
     """Read a CSV file with a header line; rows may come in any order, columns too.
 
