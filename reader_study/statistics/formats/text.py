@@ -7,7 +7,6 @@ from typing import TextIO
 import numpy as np
 
 from reader_study.statistics.formats.readings import Names, Readings
-from reader_study.statistics.tables import read_study
 
 
 def write_imrmc(readings: Readings, out: TextIO, title: str) -> Names:
@@ -59,17 +58,22 @@ def write_lrc(readings: Readings, out: TextIO, title: str) -> Names:
     A line holds the case's ratings under all modalities; `L` says that larger ones are more
     suspicious. For crossed readings only.
     """
-    study, names = read_study(readings.path), Names.places(readings.outline)
-    quoted = [f'"{name}"' for name in Names.plain(readings.outline).modalities.values()]
+    of, names = readings.outline, Names.places(readings.outline)
+    place = [{name: i for i, name in enumerate(own)} for own in names]
+    ratings = np.empty([len(own) for own in place])
+    for each in readings:
+        at = place[0][each.reader], place[1][each.case], place[2][each.modality]
+        ratings[at] = float(each.rating)
+    quoted = [f'"{name}"' for name in Names.plain(of).modalities.values()]
+    n_benign = len(of.cases) - sum(of.cases.values())
     out.write(f"{' '.join(title.split())}\n")
-    for j, reader in enumerate(study.readers):
-        out.write(f"{names.readers[reader]}\n")
+    for j, reader in enumerate(names.readers.values()):
+        out.write(f"{reader}\n")
         if j == 0:
             out.write(f"{' '.join(quoted)}\n{' '.join('L' for _ in quoted)}\n")
-        for truth in (False, True):
-            for case in np.flatnonzero(study.malignant == truth):
-                row = study.ratings[:, j, case].tolist()
-                out.write(" ".join(f"{value:.17g}" for value in row) + "\n")
+        # Benign cases come first in the order of their places.
+        for rows in (ratings[j, :n_benign], ratings[j, n_benign:]):
+            out.writelines(" ".join(f"{x:.17g}" for x in row) + "\n" for row in rows.tolist())
             out.write("*\n")
     out.write("#\n")
     return names
