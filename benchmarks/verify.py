@@ -27,6 +27,9 @@ STUDY = """
 insert into reader_study_study (slug, title, protocol, protocol_hash, created_at, allocated_at,
     opened_at)
 values ('bench', 'Bench', '{}', encode(sha256('{}'), 'hex'), now(), now(), now());
+insert into reader_study_protocolversion (study_id, number, protocol, hash, source, phase, reason,
+    at)
+select id, 1, protocol, protocol_hash, '', 'draft', '', now() from reader_study_study;
 insert into reader_study_user (username, password, is_superuser, first_name, last_name, email,
     is_staff, is_active, date_joined)
 select 'u' || i, '', false, '', '', '', false, true, now() from generate_series(1, %(readers)s) i;
@@ -38,10 +41,11 @@ insert into reader_study_series (case_id, study_uid, series_uid, frame_of_refere
 select id, '1.' || id, '2.' || id, '3.' || id, 60 from reader_study_case;
 insert into reader_study_nodule (series_id, number, label, x, y, z)
 select id, 1, 'N1', 1, 2, 3 from reader_study_series;
-insert into reader_study_reading (reader_id, case_id, session, position, stage, opened_at,
-    submitted_at)
-select m.id, c.id, 1, c.id, 'submitted', now(), now()
-from reader_study_membership m, reader_study_case c order by m.id, c.id;
+insert into reader_study_reading (reader_id, case_id, session, position, stage, version_id,
+    opened_at, submitted_at)
+select m.id, c.id, 1, c.id, 'submitted', v.id, now(), now()
+from reader_study_membership m, reader_study_case c, reader_study_protocolversion v
+order by m.id, c.id;
 """
 
 STEP = """

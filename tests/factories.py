@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from reader_study.actions.prediction import record_prediction
 from reader_study.actions.reading import lock_unaided, open_reading, submit
-from reader_study.domain.protocol import parse_protocol, protocol_hash
+from reader_study.actions.study import create_study
 from reader_study.domain.reading import Stage
 from reader_study.models import (
     Case,
@@ -66,16 +66,11 @@ def a_mark(
 
 
 def a_study(*, is_open: bool = True, **changes: Any) -> Study:
-    protocol = parse_protocol(a_protocol(**changes))
-    return Study.objects.create(
-        slug=f"study-{next(_count)}",
-        title=protocol.title,
-        protocol=protocol.model_dump(mode="json"),
-        protocol_hash=protocol_hash(protocol),
-        created_at=NOW,
-        allocated_at=NOW if is_open else None,
-        opened_at=NOW if is_open else None,
-    )
+    study = create_study(slug=f"study-{next(_count)}", document=a_protocol(**changes), now=NOW)
+    if is_open:
+        study.allocated_at = study.opened_at = NOW
+        study.save()
+    return study
 
 
 def a_user(**fields: Any) -> User:

@@ -175,8 +175,11 @@ WRITES = {
     "values ({reading}, 'x', now())",
     "an early opening": "insert into reader_study_earlyopening (reading_id, by_id, reason, at) "
     "values ({reading}, {user}, 'x', now())",
-    "a step": "update reader_study_reading set stage = 'unaided', opened_at = now() "
-    "where id = {reading}",
+    "a step": "update reader_study_reading set stage = 'unaided', opened_at = now(), "
+    "version_id = (select max(id) from reader_study_protocolversion) where id = {reading}",
+    "a version of the protocol": "insert into reader_study_protocolversion (study_id, number, "
+    "protocol, hash, source, phase, reason, at) "
+    "values ({study}, 2, '{{}}', 'x', '', 'begun', 'x', now())",
     "a protocol": "update reader_study_study set protocol = '{{}}'",
     "a second lock": "insert into reader_study_databaselock "
     "(study_id, by_id, at, statement, accepted, records, head) "

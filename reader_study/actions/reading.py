@@ -14,6 +14,7 @@ from django.db import transaction
 
 from reader_study.actions.deviations import record_once, watch_pages
 from reader_study.actions.locked import must_not_be_locked
+from reader_study.actions.protocol import version_in_force
 from reader_study.actions.rest import note_rest
 from reader_study.actions.schedule import is_closed, must_be_open, note_order
 from reader_study.domain.answers import Problem, each_answer, find_problems, only_asked
@@ -55,7 +56,7 @@ def _mine(reader: User, reading_id: int) -> Reading:
     """
     reading = (
         Reading.objects.of(reader)
-        .select_related("reader__study__database_lock")
+        .select_related("reader__study__database_lock", "version")
         .select_for_update(of=("self",))
         .get(pk=reading_id)
     )
@@ -69,12 +70,12 @@ def _mine(reader: User, reading_id: int) -> Reading:
 
 def path_of(reading: Reading) -> Path:
     """Return the stages in which the reading is answered, by its arm."""
-    return reading.reader.study.rules.design.arm(reading.arm).path
+    return reading.rules.design.arm(reading.arm).path
 
 
 def nodules_of(reading: Reading) -> list[Nodule]:
     """Return the nodules that the reader is given to rate, by number: none in free response."""
-    if not reading.reader.study.rules.findings.has_given:
+    if not reading.rules.findings.has_given:
         return []
     return list(Nodule.objects.filter(series__case=reading.case_id).order_by("number", "pk"))
 
@@ -102,11 +103,12 @@ def open_reading(*, reader: User, reading_id: int, now: datetime) -> Reading:
     if reading.stage == Stage.ASSIGNED:
         must_be_open(reading, now)
         reading.stage = advance(Stage(reading.stage), Step.OPEN, path_of(reading))
+        reading.version = version_in_force(reading.reader.study)
         reading.opened_at = now
-        reading.save(update_fields=["stage", "opened_at"])
+        reading.save(update_fields=["stage", "version", "opened_at"])
         note_order(reading, now)
         note_rest(reading, now, begins=True)
-        _tell(reading, "opened", now)
+        _tell(reading, "opened", now, protocol=reading.version.hash)
     return reading
 
 
@@ -186,7 +188,7 @@ def _conflict(held: int) -> DraftConflict:
 
 
 def _check(reading: Reading, stage: Stage, answers: Mapping[str, Any], *, complete: bool) -> None:
-    rules = reading.reader.study.rules
+    rules = reading.rules
     before = None
     if stage is Stage.AIDED and rules.findings.has_marks:
         before = (
@@ -292,7 +294,7 @@ def _lock(
 ) -> Reading:
     if key and Event.objects.filter(reading=reading, key=key, kind=step.value).exists():
         return reading  # said again, though the reading may have been reopened since
-    answers = only_asked(reading.reader.study.rules.questionnaire, given)
+    answers = only_asked(reading.rules.questionnaire, given)
     locked = Answer.objects.current().filter(reading=reading, stage=stage).first()
     if locked is not None and reading.stage != stage:
         if locked.answers != answers:
@@ -307,13 +309,14 @@ def _lock(
     follows = draft is None or version in {None, draft.version} or draft.key in sent
     if draft and not follows and draft.answers != given:
         raise _conflict(draft.version)
+    assert reading.version is not None  # what a reading that has begun has
     _check(reading, stage, answers, complete=True)
     answer = Answer.objects.create(
         reading=reading,
         stage=stage,
         revision=locked.revision + 1 if locked else 1,
         answers=answers,
-        protocol_hash=reading.reader.study.protocol_hash,
+        protocol_hash=reading.version.hash,
         locked_at=now,
     )
     _store(answer)
@@ -403,7 +406,7 @@ def show_ai(*, reader: User, reading_id: int, now: datetime) -> tuple[Reading, t
     if not items:
         raise StepNotAllowed("Nothing of the AI may be seen at this stage.")
     bundles = Prediction.objects.filter(
-        job__nodule__series__case=reading.case_id, job__model=reading.reader.study.rules.ai.model
+        job__nodule__series__case=reading.case_id, job__model=reading.rules.ai.model
     ).values_list("job__nodule", "bundle_hash")
     nodules = Nodule.objects.filter(series__case=reading.case_id)
     missing = nodules.exclude(pk__in=dict(bundles)).values_list("number", flat=True)
@@ -418,4 +421,4 @@ def visible_items(reading: Reading) -> tuple[Item, ...]:
     stage = Stage(reading.stage)
     if is_closed(reading):
         return ()
-    return visible(stage, reading.reader.study.rules.design.shows(reading.arm, stage))
+    return visible(stage, reading.rules.design.shows(reading.arm, stage))

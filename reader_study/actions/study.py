@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from reader_study.actions.locked import must_not_be_locked
+from reader_study.actions.protocol import first_version
 from reader_study.actions.reference import truth_of_cases
 from reader_study.domain.allocation import Case as ToDeal
 from reader_study.domain.allocation import Place, deal
@@ -26,8 +27,18 @@ from reader_study.models import (
 )
 
 
-def create_study(*, slug: str, document: Mapping[str, Any], now: datetime) -> Study:
+@transaction.atomic
+def create_study(
+    *,
+    slug: str,
+    document: Mapping[str, Any],
+    now: datetime,
+    source: str = "",
+    by: User | None = None,
+) -> Study:
     """Create the study of a protocol; the same protocol again is the same study.
+
+    `source` is the text that `document` was read from.
 
     Raises:
         ProtocolInvalid: the protocol cannot be run.
@@ -44,7 +55,9 @@ def create_study(*, slug: str, document: Mapping[str, Any], now: datetime) -> St
             "created_at": now,
         },
     )
-    if not created and study.protocol_hash != digest:
+    if created:
+        first_version(study=study, source=source, by=by, now=now)
+    elif study.protocol_hash != digest:
         raise StudyFrozen(f"The study {slug!r} exists with another protocol.")
     return study
 

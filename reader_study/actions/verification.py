@@ -3,7 +3,6 @@
 Reads only: one pass over the chain in its order, some records at a time.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,12 +15,14 @@ from django.db.models import Exists, OuterRef
 from reader_study.actions.prediction import bundle_hash
 from reader_study.domain.answers import each_answer
 from reader_study.domain.chain import content_hash, first_link, next_link
+from reader_study.domain.protocol import document_hash
 from reader_study.models import (
     Answer,
     Chain,
     DatabaseLock,
     Mark,
     Prediction,
+    ProtocolVersion,
     Rating,
     Record,
     Study,
@@ -115,10 +116,17 @@ class _Pass:
         self._readings()
 
     def _protocol(self) -> None:
-        document = self.study.protocol
-        text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        if hashlib.sha256(text.encode()).hexdigest() != self.study.protocol_hash:
-            problem = "its protocol does not have the hash it was frozen with"
+        """Look for a protocol that is not the last of its versions, or has not its hash."""
+        last = None
+        for number, last in enumerate(ProtocolVersion.objects.filter(study=self.study), start=1):
+            if last.number != number:
+                raise _Found(None, "protocol", last.pk, f"the version {number} is missing")
+            if document_hash(last.protocol) != last.hash:
+                problem = "it does not have the hash that it was put in force with"
+                raise _Found(None, "protocol", last.pk, problem)
+        in_force = (self.study.protocol, self.study.protocol_hash)
+        if last is None or in_force != (last.protocol, last.hash):
+            problem = "its protocol is not the last of its versions"
             raise _Found(None, "study", self.study.pk, problem)
 
     def _chain(self) -> None:
@@ -229,8 +237,10 @@ class _Pass:
         )
         for row_id in revisions.values_list("pk", flat=True):
             yield row_id, "it replaces an answer that was never unlocked"
-        forms = Answer.objects.filter(pk__in=ids)
-        for row_id, form, protocol_hash in forms.values_list("pk", "answers", "protocol_hash"):
+        forms = Answer.objects.filter(pk__in=ids).values_list(
+            "pk", "answers", "protocol_hash", "reading__version__hash"
+        )
+        for row_id, form, protocol_hash, begun_under in forms:
             wanted = [
                 json.dumps([nodule and int(nodule), mark, question, cannot_assess, value])
                 for nodule, question, value, cannot_assess, mark in each_answer(form)
@@ -243,8 +253,8 @@ class _Pass:
                 yield row_id, "its ratings are not those of the form that was sent"
             elif sorted(placed) != sorted(marks[row_id]):
                 yield row_id, "its marks are not those of the form that was sent"
-            elif protocol_hash != self.study.protocol_hash:
-                yield row_id, "it was given under another protocol than the study's"
+            elif protocol_hash != begun_under:
+                yield row_id, "it was given under another protocol than its reading began under"
 
     # What no record leads to.
 
@@ -268,20 +278,28 @@ class _Pass:
             cursor.execute(_STAGES, [self.study.pk])
             wrong = cursor.fetchone()
         if wrong is not None:
-            row_id, stage, recorded = wrong
+            row_id, stage, recorded, same_protocol = wrong
             problem = (
                 f"it is {stage}, and by the steps that were recorded it is {recorded}"
                 if stage != recorded
                 else "it was not submitted at the time its last answer was locked"
+                if same_protocol
+                else "its version of the protocol is not the one that was recorded as it began"
             )
             raise _Found(None, "reading", row_id, problem)
 
 
 # The site's own events have no monotonic time; nobody else can tell of a step.
 _STAGES = """
-select r.id, r.stage, coalesce(e.after, 'assigned')
+select r.id, r.stage, coalesce(e.after, 'assigned'), not o.differs
 from reader_study_reading r
 join reader_study_membership m on m.id = r.reader_id
+left join reader_study_protocolversion v on v.id = r.version_id
+cross join lateral (
+    select exists (select from reader_study_event e
+        where e.reading_id = r.id and e.monotonic_ms is null and e.kind = 'opened'
+        and (v.study_id <> m.study_id or e.data->>'protocol' <> v.hash)) as differs
+) o
 left join lateral (
     select case e.kind
         when 'opened' then e.stage when 'unlocked' then e.stage
@@ -293,6 +311,7 @@ left join lateral (
 ) e on true
 where m.study_id = %s and (
     r.stage <> coalesce(e.after, 'assigned')
+    or o.differs
     or r.submitted_at is distinct from (
         select max(a.locked_at) from reader_study_answer a
         where a.reading_id = r.id and r.stage = 'submitted')

@@ -192,7 +192,7 @@ NOTHING: dict[str, Any] = {"case": {}, "nodules": {}}
 def describe(reading: Reading) -> dict[str, Any]:
     """Return what `ReadingSerializer` says of a reading, in a constant number of queries."""
     study = reading.reader.study
-    rules = study.rules
+    rules = reading.rules
     stage = Stage(reading.stage)
     mine = list(Reading.objects.filter(reader=reading.reader_id))
     following = _following(reading, mine, rules)
@@ -525,9 +525,9 @@ class AiView(ReaderView):
         except StepNotAllowed:
             raise Reading.DoesNotExist from None
         jobs = Job.objects.filter(
-            nodule__series__case=reading.case_id, model=reading.reader.study.rules.ai.model
+            nodule__series__case=reading.case_id, model=reading.rules.ai.model
         ).select_related("nodule", "prediction__model_version")
-        given = reading.reader.study.rules.findings.has_given
+        given = reading.rules.findings.has_given
         version = next(
             (job.prediction.model_version for job in jobs if job.status == JobStatus.DONE), None
         )

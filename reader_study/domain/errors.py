@@ -98,6 +98,12 @@ class ProtocolInvalid(Refusal):
     code = "protocol_invalid"
 
 
+class AmendmentRefused(Refusal):
+    """A protocol that a study cannot change to any more; `problems` says where and why."""
+
+    code = "amendment_refused"
+
+
 class StudyFrozen(Refusal):
     """The study has been allocated; what was asked would change its plan."""
 

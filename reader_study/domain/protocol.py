@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, Self, get_args
 
 from pydantic import (
@@ -144,7 +144,19 @@ def parse_protocol(document: Mapping[str, Any]) -> Protocol:
 
 
 def refusal(mistakes: list[Mistake], lines: Mapping[Place, int] | None = None) -> ProtocolInvalid:
-    """Make the refusal of a protocol with `mistakes`; `lines` tells where places are in a file.
+    """Make the refusal of a protocol with `mistakes`; `lines` tells where places are in a file."""
+    problems = problems_of(mistakes, lines)
+    told = "; ".join(
+        (f"line {p['line']}, " if "line" in p else "") + f"{p['place']}: {p['detail']}"
+        for p in problems
+    )
+    return ProtocolInvalid(f"The protocol cannot be run: {told}", problems=problems)
+
+
+def problems_of(
+    mistakes: Iterable[Mistake], lines: Mapping[Place, int] | None = None
+) -> list[dict[str, Any]]:
+    """Return mistakes as refusals tell them, with their lines if those are known.
 
     Places in `lines` are texts only; one that is not there is looked for in what surrounds it.
     """
@@ -157,11 +169,7 @@ def refusal(mistakes: list[Mistake], lines: Mapping[Place, int] | None = None) -
             problem["line"] = lines[inside]
         problems.append(problem)
     problems.sort(key=lambda problem: problem.get("line", 0))
-    told = "; ".join(
-        (f"line {p['line']}, " if "line" in p else "") + f"{p['place']}: {p['detail']}"
-        for p in problems
-    )
-    return ProtocolInvalid(f"The protocol cannot be run: {told}", problems=problems)
+    return problems
 
 
 def _dotted(place: Place) -> str:
@@ -169,8 +177,12 @@ def _dotted(place: Place) -> str:
 
 
 def protocol_hash(protocol: Protocol) -> str:
-    """Return the SHA-256 of the protocol's canonical JSON (sorted keys, no spaces, UTF-8)."""
-    document = protocol.model_dump(mode="json")
+    """Return the hash of a protocol as it is stored."""
+    return document_hash(protocol.model_dump(mode="json"))
+
+
+def document_hash(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the canonical JSON (sorted keys, no spaces, UTF-8)."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -16,11 +16,26 @@ def read_protocol(text: str) -> Protocol:
     Raises:
         ProtocolInvalid: with a problem per mistake: line, place, and what is wrong there.
     """
+    return read_with_lines(text)[0]
+
+
+def read_with_lines(text: str) -> tuple[Protocol, Lines]:
+    """Read and validate a protocol; also return the line of every part.
+
+    Raises:
+        ProtocolInvalid: as `read_protocol`.
+    """
     document, lines, twice = _load(text)
     mistakes = [*twice, *find_mistakes(document)]
     if mistakes:
         raise refusal(mistakes, lines)
-    return parse_protocol(document)
+    return parse_protocol(document), lines
+
+
+def write_protocol(protocol: Protocol) -> str:
+    """Write a protocol as YAML, without what is as it would be anyway."""
+    document = protocol.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _load(text: str) -> tuple[Any, Lines, list[Mistake]]:

@@ -4,11 +4,12 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from reader_study.domain.design import conditions
 from reader_study.domain.protocol import Protocol
+from reader_study.domain.questionnaire import Question
 from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
 from reader_study.exports.conduct import (
     DEVIATIONS,
@@ -32,6 +33,7 @@ from reader_study.models import (
     EarlyOpening,
     Job,
     Prediction,
+    ProtocolVersion,
     Rating,
     Skip,
     Study,
@@ -241,8 +243,33 @@ def database_lock(study: Study) -> dict[str, Any] | None:
     }
 
 
-def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
-    """Yield what every column means, then what every question asks and allows."""
+def _protocols(study: Study) -> list[Protocol]:
+    """Return the protocol in force and those before it, the latest first."""
+    versions = ProtocolVersion.objects.filter(study=study).order_by("-number")
+    return [version.rules for version in versions]
+
+
+def _versions(study: Study) -> Iterator[dict[str, Any]]:
+    """Yield each version of the protocol, as the export tells of it."""
+    names = dict(study.members.values_list("user", "pseudonym"))
+    for version in ProtocolVersion.objects.filter(study=study):
+        yield {
+            "number": version.number,
+            "hash": version.hash,
+            "at": time_of(version.at),
+            "by": names.get(version.by_id, "") if version.by_id else "",
+            "phase": version.phase,
+            "reason": version.reason,
+            "protocol": version.protocol,
+        }
+
+
+def dictionary_rows(protocols: Sequence[Protocol]) -> Iterator[list[Any]]:
+    """Yield what every column means, then what every question asks and allows.
+
+    `protocols` are the versions, the latest first; a question that was changed is told of as
+    often.
+    """
     tables = {
         "readings": READINGS,
         "predictions": PREDICTIONS,
@@ -259,21 +286,25 @@ def dictionary_rows(protocol: Protocol) -> Iterator[list[Any]]:
     for table, columns in tables.items():
         for column in columns:
             yield [table, column.name, column.kind, column.meaning, "", ""]
-    form = protocol.questionnaire
-    parts = (("case", form.case), ("nodule", form.nodule), ("mark", form.mark))
-    for about, questions in parts:
-        for question in questions:
-            allowed = "|".join(f"{option.value}={option.label}" for option in question.options)
-            if scale := question.scale:
-                allowed = f"{scale.min:g}={scale.low}|{scale.max:g}={scale.high}"
-            yield [
-                f"question on the {about}",
-                question.name,
-                question.kind,
-                " ".join(filter(None, [question.label, question.help])),
-                allowed,
-                question.unit or "",
-            ]
+    for about in ("case", "nodule", "mark"):
+        rows = [
+            tuple(_question_row(about, question))
+            for protocol in protocols
+            for question in getattr(protocol.questionnaire, about)
+        ]
+        yield from map(list, dict.fromkeys(rows))
+
+
+def _question_row(about: str, question: Question) -> Iterator[str]:
+    allowed = "|".join(f"{option.value}={option.label}" for option in question.options)
+    if scale := question.scale:
+        allowed = f"{scale.min:g}={scale.low}|{scale.max:g}={scale.high}"
+    yield f"question on the {about}"
+    yield question.name
+    yield question.kind
+    yield " ".join(filter(None, [question.label, question.help]))
+    yield allowed
+    yield question.unit or ""
 
 
 def write_tables(
@@ -297,13 +328,17 @@ def write_tables(
         "signatures.csv": ([c.name for c in SIGNATURES], signature_rows(study)),
         "unlocks.csv": ([c.name for c in UNLOCKS], unlock_rows(study)),
         "deviations.csv": ([c.name for c in DEVIATIONS], deviation_rows(study)),
-        "data_dictionary.csv": (header, dictionary_rows(study.rules)),
+        "data_dictionary.csv": (header, dictionary_rows(_protocols(study))),
     }
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, (columns, rows) in tables.items():
             with archive.open(name, "w") as raw:
                 counts[name] = write_csv(raw, columns, rows)
-        protocol = {"protocol_hash": study.protocol_hash, "protocol": study.protocol}
+        protocol = {
+            "protocol_hash": study.protocol_hash,
+            "protocol": study.protocol,
+            "versions": list(_versions(study)),
+        }
         archive.writestr("protocol.json", json.dumps(protocol, indent=2, ensure_ascii=False))
         if lock := database_lock(study):
             archive.writestr("database_lock.json", json.dumps(lock, indent=2, ensure_ascii=False))

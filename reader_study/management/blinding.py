@@ -42,6 +42,7 @@ from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.reading import lock_unaided, open_reading, submit
 from reader_study.actions.reference import load_reference
 from reader_study.actions.schedule import closes
+from reader_study.actions.study import create_study
 from reader_study.dicomweb.metadata import value_of
 from reader_study.domain.blinding import Item, visible
 from reader_study.domain.design import TRAINING
@@ -227,15 +228,11 @@ class _Walk:
             raise ValueError(f"the study {self.study.slug!r} has no case with a nodule")
         self.series = series
         self.hidden.identify(series)
-        self.own = Study.objects.create(
-            slug=f"blinding-check-{self.mark}",
-            title=self.study.title,
-            protocol=self.study.protocol,
-            protocol_hash=self.study.protocol_hash,
-            created_at=self.now,
-            allocated_at=self.now,
-            opened_at=self.now,
+        self.own = create_study(
+            slug=f"blinding-check-{self.mark}", document=self.study.protocol, now=self.now
         )
+        self.own.allocated_at = self.own.opened_at = self.now
+        self.own.save(update_fields=["allocated_at", "opened_at"])
         visitors = []
         design = self.own.rules.design
         for arm in design.every_arm:
@@ -429,6 +426,8 @@ class _Walk:
                 ],
             }
             more = {"data": json.dumps(body), "content_type": "application/json"}
+        # The log holds 9,000 queries, which a whole walk exceeds.
+        connection.queries_log.clear()
         with _listening() as logged, transaction.atomic():
             with CaptureQueriesContext(connection) as queries:
                 response = getattr(self.client, call.method)(path, **more)

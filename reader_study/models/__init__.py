@@ -13,7 +13,7 @@ from reader_study.models.reading import Answer, Draft, Mark, Rating, Reading
 from reader_study.models.record import Chain, Record
 from reader_study.models.results import ResultDocument, ResultsJob, ResultsStatus
 from reader_study.models.signature import SessionSignature
-from reader_study.models.study import Case, Nodule, Series, Study
+from reader_study.models.study import Case, Nodule, ProtocolVersion, Series, Study
 
 __all__ = [
     "Answer",
@@ -31,6 +31,7 @@ __all__ = [
     "ModelVersion",
     "Nodule",
     "Prediction",
+    "ProtocolVersion",
     "Rating",
     "Reading",
     "Record",

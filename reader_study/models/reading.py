@@ -6,9 +6,10 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from reader_study.domain.design import ONLY_ARM
+from reader_study.domain.protocol import Protocol
 from reader_study.domain.reading import ANSWERING, Stage
 from reader_study.models.account import Membership, Role, User
-from reader_study.models.study import Case, Nodule, Series, Study
+from reader_study.models.study import Case, Nodule, ProtocolVersion, Series, Study
 
 
 class ReadingQuerySet(models.QuerySet["Reading"]):
@@ -30,7 +31,8 @@ class Reading(models.Model):
 
     Allocation creates every row before the study opens, so the order of a worklist is data
     that can be audited. Rows are never deleted, and `stage` changes through
-    `actions.reading` only.
+    `actions.reading` only. One that has begun goes on under the `version` of the protocol it
+    began under.
     """
 
     reader = models.ForeignKey(Membership, models.PROTECT, related_name="readings")
@@ -40,6 +42,7 @@ class Reading(models.Model):
     arm = models.CharField(max_length=32, db_default=ONLY_ARM, help_text="As in the protocol.")
     repeat = models.BooleanField(db_default=False, help_text="Read before, which is not told.")
     stage = models.CharField(max_length=16, default=Stage.ASSIGNED.value)
+    version = models.ForeignKey(ProtocolVersion, models.PROTECT, null=True, related_name="+")
     opened_at = models.DateTimeField(null=True)
     submitted_at = models.DateTimeField(null=True)
 
@@ -65,10 +68,19 @@ class Reading(models.Model):
                 condition=Q(stage=Stage.SUBMITTED.value) ^ Q(submitted_at__isnull=True),
                 name="submitted_exactly_when_it_has_a_time",
             ),
+            models.CheckConstraint(
+                condition=Q(stage=Stage.ASSIGNED.value) ^ Q(version__isnull=False),
+                name="opened_exactly_when_it_has_a_version",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"reading {self.pk}"
+
+    @property
+    def rules(self) -> Protocol:
+        """The protocol it goes by: that it began under, and before that the study's."""
+        return self.version.rules if self.version else self.reader.study.rules
 
 
 _ANSWERING = Q(stage__in=[stage.value for stage in ANSWERING])

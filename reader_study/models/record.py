@@ -121,6 +121,14 @@ CONTENTS = {
             *("t.input_hash", "t.bundle_hash", "t.stored_at"),
         ),
     ),
+    ("protocol", 1): Content(
+        "reader_study_protocolversion t",
+        "t.study_id",
+        (
+            *("t.id", "t.study_id", "t.number", "t.protocol", "t.hash", "t.source"),
+            *("t.phase", "t.reason", "t.by_id", "t.at"),
+        ),
+    ),
     ("reference", 1): Content(
         "reader_study_referencestandard t "
         f"join reader_study_nodule n on n.id = t.nodule_id {_OF_A_NODULE}",

@@ -23,6 +23,7 @@ RIGHTS = {
     "reader_study_deviation": RECORDED,
     "reader_study_databaselock": RECORDED,
     "reader_study_sessionsignature": RECORDED,
+    "reader_study_protocolversion": RECORDED,
     "reader_study_prediction": RECORDED,
     "reader_study_modelversion": RECORDED,
     "reader_study_record": READ,
@@ -36,7 +37,7 @@ RIGHTS = {
     "reader_study_series": "select, insert",
     "reader_study_nodule": "select, insert",
     # Whose reading it is, of which case and in which place, is written once.
-    "reader_study_reading": "select, insert, update (stage, opened_at, submitted_at)",
+    "reader_study_reading": "select, insert, update (stage, version_id, opened_at, submitted_at)",
     "reader_study_draft": PLANNED,
     "reader_study_job": PLANNED,
     "reader_study_user": PLANNED,

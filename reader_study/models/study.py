@@ -2,9 +2,11 @@
 
 from typing import Any, Self
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from reader_study.domain.amendment import Phase
 from reader_study.domain.measuring import Volume
 from reader_study.domain.protocol import Protocol, parse_protocol
 
@@ -12,8 +14,8 @@ from reader_study.domain.protocol import Protocol, parse_protocol
 class Study(models.Model):
     """A pre-specified experiment.
 
-    `protocol` is frozen by `protocol_hash` when its readings are allocated, and readers may
-    begin from `opened_at`.
+    `protocol` and `protocol_hash` are those of its last `ProtocolVersion`. What deals the cases
+    out is frozen when they are allocated; readers may begin from `opened_at`.
     """
 
     slug = models.SlugField(max_length=64, unique=True)
@@ -45,6 +47,47 @@ class Study(models.Model):
     def is_locked(self) -> bool:
         """Whether recording has ended, for good; results may be seen from then on only."""
         return hasattr(self, "database_lock")
+
+
+class ProtocolVersion(models.Model):
+    """One version of a study's protocol, counted from 1; the last one is in force.
+
+    `source` is the text it was written as, if it was written as one; `phase` says how far the
+    study was, and the reason may be left out as long as nothing was dealt out. `by` is empty
+    for what a command did. A database trigger refuses every change.
+    """
+
+    study = models.ForeignKey(Study, models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    protocol = models.JSONField()
+    hash = models.CharField(max_length=64)
+    source = models.TextField(blank=True)
+    phase = models.CharField(max_length=16, default=Phase.DRAFT.value)
+    reason = models.CharField(max_length=1000, blank=True)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["study", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["study", "number"], name="a_version_once"),
+            models.CheckConstraint(condition=Q(number__gte=1), name="versions_count_from_one"),
+            models.CheckConstraint(
+                condition=Q(phase__in=[phase.value for phase in Phase]), name="a_known_phase"
+            ),
+            models.CheckConstraint(
+                condition=Q(phase=Phase.DRAFT.value) | ~Q(reason=""),
+                name="amended_for_a_reason",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.number}"
+
+    @property
+    def rules(self) -> Protocol:
+        """The protocol as an object."""
+        return parse_protocol(self.protocol)
 
 
 class Case(models.Model):

@@ -17,7 +17,16 @@ from reader_study.domain.errors import AnswersIncomplete, AnswersInvalid
 from reader_study.domain.reading import Stage
 from reader_study.exports.tables import write_tables
 from reader_study.models import Answer, Mark, Nodule, Rating, Series
-from tests.factories import NOW, a_mark, a_prediction, a_reading, a_study, answers_of, free_response
+from tests.factories import (
+    NOW,
+    a_mark,
+    a_prediction,
+    a_protocol,
+    a_reading,
+    a_study,
+    answers_of,
+    free_response,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -138,15 +147,9 @@ def test_in_free_response_nobody_is_told_where_nodules_are_before_the_lock(searc
 
 
 def test_where_nodules_are_given_and_marks_are_made_both_are_rated(client):
-    form = answers_of(reading := a_reading(stage=Stage.UNAIDED))
-    study = reading.reader.study
-    rating = free_response()["questionnaire"]["mark"]
-    study.protocol = {
-        **study.protocol,
-        "findings": "both",
-        "questionnaire": {**study.protocol["questionnaire"], "mark": rating},
-    }
-    study.save()
+    questions = {**a_protocol()["questionnaire"], "mark": free_response()["questionnaire"]["mark"]}
+    study = a_study(findings="both", questionnaire=questions)
+    form = answers_of(reading := a_reading(stage=Stage.UNAIDED, study=study))
     client.force_login(reading.reader.user)
     shown = client.get(reverse("api-reading", args=[reading.pk])).json()
     assert [n["number"] for n in shown["nodules"]] == [1]

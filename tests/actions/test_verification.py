@@ -10,20 +10,24 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
+from reader_study.actions.protocol import amend_protocol
 from reader_study.actions.reading import Told, show_ai, store_events
 from reader_study.actions.reference import load_reference
 from reader_study.actions.verification import verify_study
 from reader_study.domain.reading import Stage
 from reader_study.models import Answer, Chain, Event, Nodule, Prediction, Record
 from reader_study.models.record import CONTENTS
-from tests.factories import NOW, a_prediction, a_reading, a_study
+from tests.factories import NOW, a_prediction, a_protocol, a_reading, a_study
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def study():
-    """Three readings: one with a prediction that was shown and a reference, and two more."""
+    """Three readings: one with a prediction that was shown and a reference, and two more.
+
+    Then the protocol is amended, and a fourth reading is opened.
+    """
     study = a_study()
     seen = a_reading(stage=Stage.AIDED, study=study)
     nodule = Nodule.objects.get()
@@ -32,6 +36,10 @@ def study():
     show_ai(reader=seen.reader.user, reading_id=seen.pk, now=NOW)
     a_reading(stage=Stage.SUBMITTED, study=study)
     a_reading(stage=Stage.SUBMITTED, study=study)
+    amended = a_protocol(title="Another title")
+    amend_protocol(study=study, document=amended, reason="a typing error", by=None, now=NOW)
+    a_reading(stage=Stage.UNAIDED, study=study)
+    study.refresh_from_db()
     return study
 
 
@@ -48,17 +56,18 @@ def test_all_that_is_recorded_is_in_the_chain_and_holds(study):
     result = verify_study(study)
 
     assert result.broken is None
-    # Opened three times, locked three times, submitted twice, and the AI sent once.
-    assert result.counts == {"answer": 5, "event": 9, "prediction": 1, "reference": 1}
-    assert result.length == Record.objects.count() == 16
+    # Opened four times, locked three times, submitted twice, and the AI sent once.
+    kinds = {"answer": 5, "event": 10, "prediction": 1, "protocol": 2, "reference": 1}
+    assert result.counts == kinds
+    assert result.length == Record.objects.count() == 19
     assert bytes(Chain.objects.get(study=study).head) == result.head
 
 
 def test_each_study_has_its_own_chain(study):
     other = a_reading(stage=Stage.SUBMITTED).reader.study
 
-    assert verify_study(study).length == 16
-    assert verify_study(other).counts == {"answer": 2, "event": 3}
+    assert verify_study(study).length == 19
+    assert verify_study(other).counts == {"answer": 2, "event": 3, "protocol": 1}
 
 
 def test_an_empty_study_holds():
@@ -164,8 +173,35 @@ FORGERIES = {
         "update reader_study_study set protocol = jsonb_set(protocol, '{title}', '\"x\"')",
         "study",
     ),
+    "a version that is changed": (
+        "update reader_study_protocolversion set protocol = "
+        "jsonb_set(protocol, '{title}', '\"x\"'); "
+        "update reader_study_study set protocol = jsonb_set(protocol, '{title}', '\"x\"')",
+        "protocol",
+    ),
+    "a version's reason that is changed": (
+        "update reader_study_protocolversion set reason = 'x'",
+        "protocol",
+    ),
+    "a version that is taken out": (
+        "update reader_study_reading set version_id = (select max(id) "
+        "from reader_study_protocolversion) where version_id is not null; "
+        "delete from reader_study_protocolversion where number = 1",
+        "protocol",
+    ),
+    "a reading put under another version": (
+        "update reader_study_reading set version_id = (select max(id) "
+        "from reader_study_protocolversion) "
+        "where id = (select reading_id from reader_study_answer where id = {answer})",
+        "answer",
+    ),
+    "a reading without answers put under another version": (
+        "update reader_study_reading set version_id = (select min(id) "
+        "from reader_study_protocolversion) where stage = 'unaided'",
+        "reading",
+    ),
     "a record that is taken out": ("delete from reader_study_record where number = 3", "chain"),
-    "records taken from the end": ("delete from reader_study_record where number > 14", "chain"),
+    "records taken from the end": ("delete from reader_study_record where number > 17", "chain"),
     "records that change places": (
         "update reader_study_record set number = case number when 3 then 4 else 3 end + 100 "
         "where number in (3, 4); "
@@ -252,7 +288,10 @@ def test_what_was_sent_of_the_ai_is_recorded_by_its_hash_and_has_to_be_stored(st
 def test_the_command_says_what_holds_and_names_what_does_not(study):
     out = io.StringIO()
     call_command("verify", study.slug, stdout=out)
-    assert "16 records hold: 5 answer, 9 event, 1 prediction, 1 reference" in out.getvalue()
+    assert (
+        "19 records hold: 5 answer, 10 event, 1 prediction, 2 protocol, 1 reference"
+        in out.getvalue()
+    )
     head = verify_study(study).head.hex()
     assert f"head: {head}" in out.getvalue()
     call_command("verify", study.slug, "--noted", head, stdout=out)
@@ -261,7 +300,7 @@ def test_the_command_says_what_holds_and_names_what_does_not(study):
     with as_superuser() as execute:
         execute("update reader_study_answer set answers = '{}' where id = %s", [answer.pk])
     with pytest.raises(
-        CommandError, match=rf"broken: answer {answer.pk} \(record 15\): its content"
+        CommandError, match=rf"broken: answer {answer.pk} \(record 16\): its content"
     ):
         call_command("verify", study.slug, stdout=out)
 
@@ -298,7 +337,7 @@ def test_readers_who_save_at_once_make_one_chain_without_a_gap():
         list(pool.map(tell, readings))
 
     result = verify_study(study)
-    assert (result.broken, result.length) == (None, 4 + 4 * 25 * 2)
+    assert (result.broken, result.length) == (None, 1 + 4 + 4 * 25 * 2)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -314,4 +353,5 @@ def test_what_was_recorded_before_there_was_a_chain_enters_it():
 
     result = verify_study(study)
     assert result.broken is None
-    assert result.counts == {"answer": 2, "event": 3, "prediction": 1, "reference": 1}
+    kinds = {"answer": 2, "event": 3, "prediction": 1, "protocol": 1, "reference": 1}
+    assert result.counts == kinds

@@ -198,7 +198,10 @@ def a_study_of_images(cases: Sequence[phantom.Case], folder: Path) -> Study:
 def submit_first(study: Study) -> None:
     """Let the first case be read already: its page shows the images and leads to the next."""
     Reading.objects.filter(reader__study=study, position=1).update(
-        stage="submitted", opened_at=timezone.now(), submitted_at=timezone.now()
+        stage="submitted",
+        version=study.versions.get(),
+        opened_at=timezone.now(),
+        submitted_at=timezone.now(),
     )
 
 

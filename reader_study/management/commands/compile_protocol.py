@@ -54,7 +54,7 @@ class Command(BaseCommand):
             raise CommandError("name the file of a protocol")
         if options["readers"] < 1 or options["per_day"] < 1:
             raise CommandError("--readers and --per-day are at least 1")
-        protocol = read_file(file, self.stderr)
+        _, protocol = read_file(file, self.stderr)
         self._say(_title(protocol))
         cases = _cases(options["cases"])
         readers = [f"R{number:02}" for number in range(1, options["readers"] + 1)]

@@ -28,10 +28,13 @@ class Command(BaseCommand):
             validate_slug(name)
         except ValidationError as error:
             raise CommandError(f"{name!r} cannot be a name in addresses") from error
-        protocol = read_file(file, self.stderr)
+        source, protocol = read_file(file, self.stderr)
         try:
             study = create_study(
-                slug=name, document=protocol.model_dump(mode="json"), now=timezone.now()
+                slug=name,
+                document=protocol.model_dump(mode="json"),
+                source=source,
+                now=timezone.now(),
             )
         except StudyFrozen as refusal:
             raise CommandError(refusal.detail) from None
