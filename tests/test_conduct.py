@@ -9,14 +9,15 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from reader_study.actions.reference import load_reference
 from reader_study.actions.verification import verify_study
 from reader_study.domain.design import Design
 from reader_study.domain.reading import Stage
 from reader_study.exports.tables import write_tables
-from reader_study.models import EarlyOpening, Event, Reading, Role
+from reader_study.models import EarlyOpening, Event, Nodule, Reading, Role
 from tests.conduct import Conductor, a_study_to_conduct
 from tests.domain.designs import CROSSOVER, EVERY_DESIGN, HYBRID, THREE_CONDITIONS
-from tests.factories import NOW, a_member, answers_of
+from tests.factories import NOW, PASSWORD, a_member, a_user, answers_of
 
 pytestmark = pytest.mark.django_db
 
@@ -297,3 +298,60 @@ def test_what_is_recorded_of_a_conducted_study_holds_together(conductor):
         conductor.read(reading, answers_of(reading))
 
     assert verify_study(study).broken is None
+
+
+def test_a_study_runs_with_everything_a_protocol_can_ask_of_its_conduct(conductor):
+    study = a_study_to_conduct(
+        2,
+        4,
+        1,
+        design={**CROSSOVER, "training": {"cases": 1, "feedback": True}},
+        conduct={
+            "signature": "before_next_session",
+            "navigation": "forward_only",
+            "breaks": {"after_minutes": 5, "minutes": 5, "enforced": True},
+            "readings_a_day": 3,
+        },
+    )
+    desk = a_member(study, Role.COORDINATOR, a_user(password=PASSWORD)).user
+    for nodule in Nodule.objects.of_study(study):
+        load_reference(nodule=nodule, malignant=True, source="pathology", now=NOW)
+    for member in study.members.readers():
+        member.user.set_password(PASSWORD)
+        member.user.save()
+
+    def finish(reading):
+        while conductor.call(reading, "open").status_code == 409:  # a break, or another day
+            assert conductor.call(reading, "open").json()["code"] == "not_open_yet"
+            conductor.wait(hours=1)
+        conductor.read(reading, answers_of(reading))
+
+    for session in (0, 1, 2):
+        for reading in conductor.readings(study, session):
+            finish(reading)
+        for member in study.members.readers() if session else ():
+            conductor.client.force_login(member.user)
+            asked = {"name": "A Reader", "password": PASSWORD}
+            conductor.client.post(reverse("sign", args=[study.slug, session]), asked)
+        conductor.wait(days=28)
+    last = Reading.objects.select_related("reader__user").filter(session=2, arm="score").first()
+    conductor.client.force_login(desk)
+    place = {"reader": last.reader.pseudonym, "session": 2, "position": last.position}
+    conductor.client.post(
+        reverse("study-unlock", args=[study.slug]), {**place, "reason": "the wrong side"}
+    )
+    finish(last)
+    conductor.client.force_login(desk)
+    statement = {"statement": "All is done.", "password": PASSWORD}
+    address = reverse("study-lock", args=[study.slug])
+    assert "1 session is not signed" in conductor.client.post(address, statement).content.decode()
+    conductor.client.post(address, {**statement, "reason-signatures": "the reader has left"})
+
+    tables = exported(study)
+    assert [row["valid"] for row in tables["signatures.csv"]].count("false") == 1
+    assert [row["kind"] for row in tables["deviations.csv"]] == ["unlock", "open_at_lock"]
+    replaced = [row for row in tables["readings.csv"] if row["current"] == "false"]
+    assert {(row["reader"], row["revision"]) for row in replaced} == {(place["reader"], "1")}
+    checked = verify_study(study)
+    assert checked.broken is None
+    assert (checked.counts["signature"], checked.counts["database_lock"]) == (4, 1)

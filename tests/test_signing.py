@@ -127,6 +127,17 @@ def test_nobody_signs_for_another_reader_training_or_where_nothing_is_asked(cond
     assert signing(conductor, next(conductor.readings(silent, 1))).status_code == 404
 
 
+def test_an_account_without_a_password_is_told_to_set_one(conductor):
+    study = a_signed_study(cases=1)
+    reading = next(conductor.readings(study, 1))
+    reading.reader.user.set_unusable_password()
+    reading.reader.user.save()
+    conductor.read(reading, answers_of(reading))
+
+    assert "has no password" in signing(conductor, reading).content.decode()
+    assert not SessionSignature.objects.exists()
+
+
 @pytest.mark.parametrize(
     "forgery",
     [

@@ -77,13 +77,14 @@ class Images(NamedTuple):
 def reports(
     study: Study, archive: Archive, *, as_in_archive: bool = False
 ) -> Iterator[tuple[str, Dataset]]:
-    """Yield a name and a report for every locked answer with a mark or a measurement.
+    """Yield a name and a report for every answer that counts with a mark or a measurement.
 
     Raises:
         ArchiveUnavailable, NotInArchive: the headers of a case cannot be had.
     """
     answers = (
-        Answer.objects.filter(reading__reader__study=study)
+        Answer.objects.current()
+        .filter(reading__reader__study=study)
         .select_related("reading__reader__study", "reading__case")
         .order_by("reading__case_id", "pk")
     )
