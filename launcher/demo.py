@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 import broker
+from launcher import roles
 from launcher.children import Child, ends_with_its_parent
 from launcher.postgres import EmbeddedPostgres
 from launcher.problem import LaunchProblem, from_os_error
@@ -45,7 +46,8 @@ DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
 
 
 SETTINGS = (
-    *("SECRET_KEY", "SERVICE_TOKEN", "DATABASE_URL", "BROKER_URL", "DICOMWEB_URL", "VAR_DIR"),
+    *("SECRET_KEY", "SERVICE_TOKEN", "DATABASE_URL", "OWNER_DATABASE_URL"),
+    *("BROKER_URL", "DICOMWEB_URL", "VAR_DIR"),
     *("ARCHIVE_URL", "ARCHIVE_TOKEN", "ARCHIVE_DIR", "ALLOWED_HOSTS"),
 )
 
@@ -66,6 +68,7 @@ class Demo:
         self.dicom, self.nodules = dicom, nodules
         self.environment = dict(os.environ)
         self.postgres: EmbeddedPostgres | None = None
+        self._ours = False  # the queues: nobody else takes from them
 
     def run(self) -> None:
         """Run until `Stopped` is raised.
@@ -82,11 +85,15 @@ class Demo:
             stack.callback(self._stop_postgres)
             with _step("database"):
                 self._open_database()
+            with _step("tables"):
+                self._manage("migrate", "--verbosity", "0")
+                if roles.has_two(self.environment):
+                    self._manage("create_roles")
+            with _step("queues"):
+                self._open_queues()
             # For manage.py in another terminal.
             told = {n: self.environment[n] for n in SETTINGS if self.environment.get(n)}
             keep_environment(self.var / "secrets", told)
-            with _step("tables"):
-                self._manage("migrate", "--verbosity", "0")
             self._collect_static()
             logins = self._create_study()
             children = self._children()
@@ -140,31 +147,44 @@ class Demo:
     # database and broker
 
     def _open_database(self) -> None:
-        url = self.environment.get("DATABASE_URL")
-        if not url:
+        if not self.environment.get("DATABASE_URL"):
             self.postgres = EmbeddedPostgres(
                 self.var / "postgres", self.var / "run", self.logs / "postgresql.log"
             )
             self.postgres.start()
-            url = self.postgres.url("reread")
-            self.environment["DATABASE_URL"] = url
+            owner = self.postgres.url("reread")
+            self.environment["OWNER_DATABASE_URL"] = owner
+            self.environment["DATABASE_URL"] = roles.as_role(owner, roles.SITE_ROLE)
+        # Before anything else is done with them.
         try:
-            queues = broker.queue_database(self.environment)
-            addresses = {"DATABASE_URL": url, **({"BROKER_URL": queues} if queues else {})}
-            for name, address in addresses.items():
-                with _connected(name, address) as connection:
-                    if address == queues:
-                        broker.install_queues(connection)
+            with _connected(*roles.owner_of(self.environment)):
+                pass
+            if broker.queue_database(self.environment) is None:
+                _check_broker(self.environment["BROKER_URL"])
         except ValueError as error:
             raise LaunchProblem(f"DATABASE_URL or BROKER_URL: {error}") from error
-        if queues is None:
-            _check_broker(self.environment["BROKER_URL"])
+
+    def _open_queues(self) -> None:
+        """Make the queues, where PostgreSQL holds them, as the role that uses them."""
+        default = self.environment.get("BROKER_URL") in {None, "", "pgmq://"}
+        if default and roles.has_two(self.environment):
+            self.environment["BROKER_URL"] = roles.make_queues(
+                self.environment["OWNER_DATABASE_URL"], self.environment["DATABASE_URL"]
+            )
+        try:
+            queues = broker.queue_database(self.environment)
+            if queues is not None:
+                with _connected("DATABASE_URL" if default else "BROKER_URL", queues) as connection:
+                    broker.install_queues(connection)
+        except ValueError as error:
+            raise LaunchProblem(f"DATABASE_URL or BROKER_URL: {error}") from error
+        self._ours = self.postgres is not None and default
         self._hand_out_again(broker.INFERENCE_QUEUE, broker.SITE_QUEUE)
 
     def _hand_out_again(self, *queues: str) -> None:
         """Give unfinished work to the next worker at once, where ours were the only ones."""
         database = broker.queue_database(self.environment)
-        if self.postgres is None or database != self.environment["DATABASE_URL"]:
+        if database is None or not self._ours:
             return
         with contextlib.suppress(psycopg.Error):  # else it is handed out when its time is over
             with psycopg.connect(broker.libpq_dsn(database)) as connection:
@@ -238,7 +258,8 @@ class Demo:
 
         def child(name: str, log: str, *words: str, **options: Any) -> Child:
             path = self.logs / f"{log}.log"
-            return Child(name, [*run, *words], path, self.environment, **options)
+            environment = roles.of_the_site(self.environment)
+            return Child(name, [*run, *words], path, environment, **options)
 
         return [
             child(

@@ -12,8 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
 from pydicom.dataset import FileDataset
 
+import broker
 from tests.dicomweb.series import SERIES, STUDY, a_series, noise, put_pixels
 from tests.launcher.test_demo import CHECKOUT, free_port, start_demo
 
@@ -103,6 +106,32 @@ def stored_predictions(var: Path) -> int:
     return int(row[0])
 
 
+def web_environment(var: Path) -> dict[str, str]:
+    """Return the environment of the running web server, as the system has it."""
+    pid = next(pid for pid, command in processes(var).items() if "gunicorn" in command)
+    words = (Path("/proc") / str(pid) / "environ").read_bytes().decode().split("\0")
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def check_the_role_of_the_site(var: Path) -> None:
+    """The web server logs in as a role that may not change what is recorded."""
+    environment = web_environment(var)
+    assert "OWNER_DATABASE_URL" not in environment
+    with psycopg.connect(broker.libpq_dsn(environment["DATABASE_URL"])) as connection:
+        assert connection.info.user == "reread_site"
+        for statement in (
+            "update reader_study_answer set answers = '{}'",
+            "delete from reader_study_event",
+            "select * from reader_study_referencestandard",
+            "set role owner",
+        ):
+            with pytest.raises(InsufficientPrivilege), connection.transaction():
+                connection.execute(statement)
+        assert connection.execute("select count(*) from reader_study_prediction").fetchone() == (2,)
+    kept = (var / "secrets" / "environment").read_text()
+    assert "OWNER_DATABASE_URL=" in kept
+
+
 def test_it_runs_survives_a_killed_worker_and_stops_without_leftovers(tmp_path: Path) -> None:
     var, port = tmp_path / "var", free_port()
     words = own_images(tmp_path)
@@ -121,6 +150,7 @@ def test_it_runs_survives_a_killed_worker_and_stops_without_leftovers(tmp_path: 
 
         assert inference_worker(var) not in {0, killed}
         assert stored_predictions(var) == 2
+        check_the_role_of_the_site(var)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/login") as page:
             assert page.status == 200
         assert first.stop(signal.SIGINT) == 0
