@@ -1,6 +1,6 @@
 # Everything is made inside the checkout: .venv, frontend/node_modules, frontend/dist and var.
 .DEFAULT_GOAL := help
-.PHONY: fuzz-import help demo install test check format lock bench-verify bench-allocation bench-statistics bench-export bench-inference
+.PHONY: fuzz-import help demo install test check format lock bench-verify bench-allocation bench-statistics bench-export bench-viewer bench-inference
 PORT ?= 8000
 PYTHON ?= python3
 IN_VENV := .venv/bin/python
@@ -53,3 +53,7 @@ fuzz-import: ## look at damaged DICOM files (INPUTS=20000 DICOM=folder of files 
 bench-export: ## time and memory of writing a million readings in every format
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.export
+
+bench-viewer: ## time the reading room against OHIF and bare Cornerstone3D (TIMES=3; needs npm and LIDC-IDRI)
+	@$(PYTHON) -m launcher.install --dev
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(IN_VENV) -m pytest tests/browser/bench_viewer.py -n0 -s -q

@@ -2,8 +2,18 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from reader_study.api import dicomweb, readings
-from reader_study.pages import accounts, conduct, health, lock, reading, results, signing, study
+from reader_study.api import dicomweb, preferences, readings
+from reader_study.pages import (
+    accounts,
+    conduct,
+    display,
+    health,
+    lock,
+    reading,
+    results,
+    signing,
+    study,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", reading.home, name="home"),
@@ -27,6 +37,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/export.zip", study.export, name="study-export"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
+    path("worklist/display/<slug:slug>", display.display, name="display"),
+    path("api/preferences", preferences.PreferencesView.as_view(), name="api-preferences"),
     path("api/readings/<int:reading_id>", readings.ReadingView.as_view(), name="api-reading"),
     path("api/readings/<int:reading_id>/open", readings.OpenView.as_view(), name="api-open"),
     path("api/readings/<int:reading_id>/draft", readings.DraftView.as_view(), name="api-draft"),

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from reader_study.actions.deviations import record_once, watch_pages
+from reader_study.actions.display import must_be_readable
 from reader_study.actions.locked import must_not_be_locked
 from reader_study.actions.protocol import version_in_force
 from reader_study.actions.rest import note_rest
@@ -98,10 +99,12 @@ def open_reading(*, reader: User, reading_id: int, now: datetime) -> Reading:
         Reading.DoesNotExist: `reader` has no such reading.
         StudyNotOpen: readings have not begun.
         ReadingNotOpenYet: its session or the washout of its case has not come.
+        DisplayNotChecked: the protocol asks for a check of the display first.
     """
     reading = _mine(reader, reading_id)
     if reading.stage == Stage.ASSIGNED:
         must_be_open(reading, now)
+        must_be_readable(reading, now)
         reading.stage = advance(Stage(reading.stage), Step.OPEN, path_of(reading))
         reading.version = version_in_force(reading.reader.study)
         reading.opened_at = now

@@ -48,7 +48,7 @@ class ReaderView(APIView):
         """
         reading = (
             Reading.objects.of(self.reader)
-            .select_related("reader__study", "case", "version")
+            .select_related("reader__study", "reader__user", "case", "version")
             .get(pk=reading_id)
         )
         must_be_open(reading, timezone.now())

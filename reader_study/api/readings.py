@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from reader_study.actions.display import preferences_of
 from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.reading import (
     Told,
@@ -25,6 +26,7 @@ from reader_study.actions.reading import (
 from reader_study.actions.schedule import is_closed, openings_of
 from reader_study.actions.training import show_truth
 from reader_study.api.access import ReaderView
+from reader_study.api.preferences import PreferencesSerializer
 from reader_study.domain.blinding import Item, truth_is_shown
 from reader_study.domain.design import TRAINING, name_for_reader
 from reader_study.domain.errors import StepNotAllowed
@@ -183,6 +185,8 @@ class ReadingSerializer(serializers.Serializer[Any]):
     feedback = serializers.BooleanField(
         help_text="Whether the truth is shown once it is submitted."
     )
+    layouts = serializers.ListField(child=serializers.CharField())
+    preferences = PreferencesSerializer()
     reopened = ReopenedSerializer(allow_null=True)
 
 
@@ -243,6 +247,8 @@ def describe(reading: Reading) -> dict[str, Any]:
             of_training=reading.case.training,
             feedback=rules.design.training is not None and rules.design.training.feedback,
         ),
+        "layouts": list(rules.images.layouts),
+        "preferences": preferences_of(reading.reader.user),
         "reopened": unlock and {"at": unlock.at, "reason": unlock.reason},
     }
 

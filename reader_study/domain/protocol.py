@@ -19,6 +19,7 @@ from reader_study.domain.conduct import Conduct
 from reader_study.domain.design import Design
 from reader_study.domain.errors import ProtocolInvalid
 from reader_study.domain.findings import RATING, Findings
+from reader_study.domain.images import Images
 from reader_study.domain.mistakes import Mistake, Mistakes, Place, mistakes_of
 from reader_study.domain.questionnaire import Questionnaire
 from reader_study.domain.strict import Strict, later
@@ -69,6 +70,7 @@ class Protocol(Strict):
     findings: Findings = later(Findings.GIVEN)
     questionnaire: Questionnaire
     conduct: Conduct = later(Conduct())
+    images: Images = later(Images())
     analysis: Analysis | None = later(None)
 
     @field_validator("analysis")

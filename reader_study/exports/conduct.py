@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
-from reader_study.models import Deviation, SessionSignature, Study, Unlock
+from reader_study.models import Deviation, DisplayCheck, SessionSignature, Study, Unlock
 from reader_study.models.signature import valid_signatures
 
 SIGNATURES = (
@@ -40,6 +40,26 @@ DEVIATIONS = (
     Column("meaning", "text", "the same in words"),
     Column("detail", "JSON", "more of it, such as the reason"),
     Column("at", "time, UTC", "when it was recorded"),
+)
+
+DISPLAY_CHECKS = (
+    Column("study", "text", "the study's name in addresses"),
+    Column("reader", "text", "the reader's pseudonym"),
+    Column("session", "integer", "the session that was to be read; empty if none was left"),
+    Column("at", "time, UTC", "when"),
+    Column("passed", "boolean", "the display had what the protocol asks for"),
+    Column("problems", "text", "what it lacked, a sentence each"),
+    Column("width_px", "integer", "width of the screen in its own pixels"),
+    Column("height_px", "integer", "height of the screen in its own pixels"),
+    Column("pixel_ratio", "number", "pixels of the screen to a CSS pixel, zoom aside"),
+    Column("zoom_percent", "integer", "zoom of the browser"),
+    Column("colour_depth", "integer", "bits to a pixel"),
+    Column("webgl2", "boolean", "the browser can draw every plane"),
+    Column("software_rendering", "boolean", "it draws without a graphics card"),
+    Column("renderer", "text", "what draws, as the browser names it"),
+    Column("dark_patch_seen", "boolean", "5 % grey in black"),
+    Column("bright_patch_seen", "boolean", "95 % grey in white"),
+    Column("steps_seen", "integer", "grey steps that the reader could tell apart, of 11"),
 )
 
 
@@ -90,4 +110,21 @@ def deviation_rows(study: Study) -> Iterator[list[Any]]:
             each.words,
             detail,
             time_of(each.at),
+        ]
+
+
+def display_check_rows(study: Study) -> Iterator[list[Any]]:
+    """Yield the checks of readers' displays."""
+    checks = (
+        DisplayCheck.objects.filter(reader__study=study).select_related("reader").order_by("pk")
+    )
+    for check in checks.iterator(ROWS_AT_ONCE):
+        yield [
+            study.slug,
+            check.reader.pseudonym,
+            "" if check.session is None else check.session,
+            time_of(check.at),
+            text_of(check.passed),
+            " ".join(check.problems),
+            *(text_of(check.found[column.name]) for column in DISPLAY_CHECKS[6:]),
         ]

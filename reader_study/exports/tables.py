@@ -13,9 +13,11 @@ from reader_study.domain.questionnaire import Question
 from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
 from reader_study.exports.conduct import (
     DEVIATIONS,
+    DISPLAY_CHECKS,
     SIGNATURES,
     UNLOCKS,
     deviation_rows,
+    display_check_rows,
     signature_rows,
     unlock_rows,
 )
@@ -281,6 +283,7 @@ def dictionary_rows(protocols: Sequence[Protocol]) -> Iterator[list[Any]]:
         "skips": SKIPS,
         "signatures": SIGNATURES,
         "unlocks": UNLOCKS,
+        "display_checks": DISPLAY_CHECKS,
         "deviations": DEVIATIONS,
     }
     for table, columns in tables.items():
@@ -326,6 +329,7 @@ def write_tables(
         "early_openings.csv": ([c.name for c in EARLY_OPENINGS], early_opening_rows(study)),
         "skips.csv": ([c.name for c in SKIPS], skip_rows(study)),
         "signatures.csv": ([c.name for c in SIGNATURES], signature_rows(study)),
+        "display_checks.csv": ([c.name for c in DISPLAY_CHECKS], display_check_rows(study)),
         "unlocks.csv": ([c.name for c in UNLOCKS], unlock_rows(study)),
         "deviations.csv": ([c.name for c in DEVIATIONS], deviation_rows(study)),
         "data_dictionary.csv": (header, dictionary_rows(_protocols(study))),

@@ -67,7 +67,7 @@ SAFE = {"get", "head", "options"}
 # Where a reader may get something; whatever is not named here has to refuse.
 FOR_READERS = {
     *("home", "login", "logout", "worklist", "skip", "sign", "reading"),
-    *("health-live", "health-ready"),
+    *("health-live", "health-ready", "display", "api-preferences"),
     *("api-reading", "api-open", "api-draft", "api-lock", "api-submit", "api-ai", "api-events"),
     *("api-metadata", "api-frame", "api-truth"),
     # Of the account: what it is, its password, its second factors.

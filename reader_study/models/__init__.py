@@ -7,6 +7,7 @@ load or use the truth, and by nothing that serves a reader. `apps.py` loads it f
 from reader_study.models.account import Membership, Role, User
 from reader_study.models.conduct import DatabaseLock, EarlyOpening, Skip, Unlock
 from reader_study.models.deviation import Deviation
+from reader_study.models.display import DisplayCheck, ReaderPreferences
 from reader_study.models.event import Event
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
 from reader_study.models.reading import Answer, Draft, Mark, Rating, Reading
@@ -21,6 +22,7 @@ __all__ = [
     "Chain",
     "DatabaseLock",
     "Deviation",
+    "DisplayCheck",
     "Draft",
     "EarlyOpening",
     "Event",
@@ -33,6 +35,7 @@ __all__ = [
     "Prediction",
     "ProtocolVersion",
     "Rating",
+    "ReaderPreferences",
     "Reading",
     "Record",
     "ResultDocument",

@@ -19,6 +19,7 @@ RIGHTS = {
     "reader_study_event": RECORDED,
     "reader_study_earlyopening": RECORDED,
     "reader_study_skip": RECORDED,
+    "reader_study_displaycheck": RECORDED,
     "reader_study_unlock": RECORDED,
     "reader_study_deviation": RECORDED,
     "reader_study_databaselock": RECORDED,
@@ -39,6 +40,7 @@ RIGHTS = {
     # Whose reading it is, of which case and in which place, is written once.
     "reader_study_reading": "select, insert, update (stage, version_id, opened_at, submitted_at)",
     "reader_study_draft": PLANNED,
+    "reader_study_readerpreferences": PLANNED,
     "reader_study_job": PLANNED,
     "reader_study_user": PLANNED,
     "reader_study_user_groups": KEPT,

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_POST, require_safe
 
+from reader_study.actions.display import to_be_checked
 from reader_study.actions.schedule import (
     AT_ONCE,
     closes,
@@ -87,6 +88,7 @@ class Worklist(NamedTuple):
     of: int
     following: Line | None
     rest: Rest | None
+    to_check: bool
 
 
 @login_required
@@ -162,7 +164,8 @@ def _list(study: Study, readings: list[Reading]) -> Worklist:
     following = next((line for line in lines if not line.ended and line.can_enter), None)
     rest = next((opening.rest for opening in when.values() if opening.rest), None)
     done = sum(line.ended for line in lines)
-    return Worklist(study, sessions, done, len(lines), following, rest)
+    to_check = bool(to_be_checked([readings[0].reader], now))
+    return Worklist(study, sessions, done, len(lines), following, rest, to_check)
 
 
 def _line(reading: Reading, rules: Protocol, opening: Opening, now: datetime) -> Line:

@@ -1,4 +1,13 @@
-import type { Ai, AnsweringStage, Answers, Problem, Reading, RoomEvent, Truth } from './types'
+import type {
+  Ai,
+  AnsweringStage,
+  Answers,
+  Preferences,
+  Problem,
+  Reading,
+  RoomEvent,
+  Truth,
+} from './types'
 
 /** The server understood the request and will not do it; `code` is stable, `message` is for people. */
 export class Refusal extends Error {
@@ -46,6 +55,7 @@ export interface Api {
   ai(): Promise<Ai>
   truth(): Promise<{ nodules: Truth[] }>
   sendEvents(events: RoomEvent[], leaving?: boolean): Promise<unknown>
+  savePreferences(preferences: Preferences): Promise<unknown>
 }
 
 /** Speak for one reading; a session that ended is a `Refusal` with the code `not_authenticated`. */
@@ -59,6 +69,7 @@ export function connect(readingId: number): Api {
     submit: form => request('POST', at('/submit'), form),
     ai: () => request('GET', at('/ai')),
     truth: () => request('GET', at('/truth')),
+    savePreferences: preferences => request('PUT', '/api/preferences', preferences),
     sendEvents: (events, leaving) => request('POST', at('/events'), { events }, leaving),
   }
 }

@@ -130,6 +130,8 @@ export interface Series {
   series_uid: string
   dicomweb: string
   slices: number
+  /** Of an earlier examination of the subject. */
+  prior?: boolean
 }
 
 export type Artefact = 'score' | 'semantic' | 'saliency'
@@ -140,6 +142,16 @@ export interface Draft {
   key?: string | null
   answers: Answers
   saved_at: string | null
+}
+
+export type Layout = 'axial' | 'mpr' | 'quad' | 'prior'
+
+/** What a reader has set in the reading room. */
+export interface Preferences {
+  layout?: Layout
+  mouse?: 'window' | 'scroll' | 'pan'
+  thickness_mm?: number
+  slices_per_s?: number
 }
 
 export interface Reading {
@@ -163,6 +175,9 @@ export interface Reading {
   draft: Draft
   /** Whether the truth of this training case is shown once it is submitted; absent from older sites. */
   feedback?: boolean
+  /** Those that the protocol allows, the usual one first. */
+  layouts?: Layout[]
+  preferences?: Preferences
   /** When and why a coordinator let the last answer be given anew; absent from older sites. */
   reopened?: { at: string; reason: string } | null
 }

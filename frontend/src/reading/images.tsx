@@ -1,17 +1,12 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
-import type { Reading, Tool } from '../api/types'
+import type { Layout, Reading, Tool } from '../api/types'
 import { USUAL_SPEED } from '../viewer/cine'
+import { MOUSE_PRESETS, type MousePreset } from '../viewer/gestures'
 import { LEGEND } from '../viewer/keys'
 import type { Slab } from '../viewer/slab'
-import {
-  type Layout,
-  PLANES,
-  type Plane,
-  type Viewer,
-  type ViewerEvent,
-  type Window,
-} from '../viewer/viewer'
+import { PLANES, type Plane, type Viewer, type ViewerEvent, type Window } from '../viewer/viewer'
 import type { EventQueue } from './events'
+import { firstLayout } from './preferences'
 
 interface Images {
   state: 'loading' | 'shown' | 'complete' | 'unavailable' | 'lost'
@@ -42,14 +37,19 @@ export function useImages({
 }) {
   const host = useRef<HTMLDivElement>(null)
   const [viewer, setViewer] = useState<Viewer | null>(null)
-  const [layout, setLayout] = useState<Layout>('mpr')
+  const [layout, setLayout] = useState<Layout>(firstLayout(reading))
+  const [magnifier, setMagnifier] = useState(false)
+  const [linked, setLinked] = useState(true)
   const [window, setWindow] = useState<Window>({ centre: -600, width: 1500 })
   const [inverted, setInverted] = useState(false)
   const [crosshair, setCrosshair] = useState(false)
   const [tool, setTool] = useState<Tool | null>(null)
   const [active, setActive] = useState<Plane>('axial')
   const [slabs, setSlabs] = useState<Partial<Record<Plane, Slab | null>>>({})
-  const [cine, setCine] = useState({ playing: false, slices_per_s: USUAL_SPEED })
+  const [cine, setCine] = useState({
+    playing: false,
+    slices_per_s: reading.preferences?.slices_per_s ?? USUAL_SPEED,
+  })
   const [planes, setPlanes] = useState<readonly Plane[]>(PLANES)
   const [images, setImages] = useState<Images>({
     state: 'loading',
@@ -106,6 +106,11 @@ export function useImages({
           setCine({ playing: event.playing, slices_per_s: event.slices_per_s })
           if (visible.current) events.add(kind, data)
           return
+        case 'magnifier':
+          return setMagnifier(event.on)
+        case 'linked':
+          setLinked(event.linked)
+          return events.add(kind, data)
         case 'tool':
           return setTool(event.tool)
         case 'measurements':
@@ -140,6 +145,10 @@ export function useImages({
       viewer.listen(onEvent)
       onViewer(viewer)
       setViewer(viewer)
+      viewer.arrange(firstLayout(reading))
+      const { mouse, slices_per_s } = reading.preferences ?? {}
+      if (mouse) viewer.useMouse(mouse)
+      if (slices_per_s) viewer.setCineSpeed(slices_per_s)
       await viewer.show(series, reading.nodules[0]?.centre_mm ?? null)
       viewer.focus()
     }
@@ -157,6 +166,8 @@ export function useImages({
     host,
     images,
     every,
+    magnifier,
+    linked,
     layout,
     window,
     inverted,
@@ -225,7 +236,15 @@ export function MissingPlanes() {
   )
 }
 
-export function Legend({ onClose }: { onClose(): void }) {
+export function Legend({
+  mouse,
+  onMouse,
+  onClose,
+}: {
+  mouse: MousePreset
+  onMouse(preset: MousePreset): void
+  onClose(): void
+}) {
   return (
     <section class="legend-sheet" aria-label="Keys">
       {LEGEND.map(([title, rows]) => (
@@ -241,6 +260,20 @@ export function Legend({ onClose }: { onClose(): void }) {
           </dl>
         </div>
       ))}
+      <fieldset>
+        <legend>Mouse buttons, kept for you</legend>
+        {(Object.keys(MOUSE_PRESETS) as MousePreset[]).map(preset => (
+          <label key={preset}>
+            <input
+              type="radio"
+              name="mouse"
+              checked={preset === mouse}
+              onChange={() => onMouse(preset)}
+            />
+            {MOUSE_PRESETS[preset].name}
+          </label>
+        ))}
+      </fieldset>
       <button type="button" onClick={onClose}>
         Close <kbd>?</kbd>
       </button>

@@ -320,7 +320,7 @@ test('without WebGL2 the reader is told which planes are missing', async () => {
   await enter()
   await act(() => viewer.tell({ kind: 'rendering', planes: ['axial'], software: true }))
   expect(find('.banner').textContent).toContain('sagittal and coronal planes')
-  expect(document.querySelectorAll('.toolbar button:disabled').length).toBe(2)
+  expect(document.querySelectorAll('.toolbar button:disabled').length).toBe(3)
 })
 
 test('a lost graphics context offers to load the images again', async () => {

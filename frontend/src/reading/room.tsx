@@ -5,6 +5,7 @@ import { uuid } from '../api/uuid'
 import type { Outbox } from '../outbox/box'
 import { deliverEvents } from '../outbox/deliver'
 import { nextSpeed } from '../viewer/cine'
+import type { MousePreset } from '../viewer/gestures'
 import { type Command, commandOf, focusOf } from '../viewer/keys'
 import type { NextCase } from '../viewer/next'
 import { nextSlab, nextThickness, type Projection, USUAL_THICKNESS_MM } from '../viewer/slab'
@@ -22,6 +23,7 @@ import { ImagesNotice, Legend, MissingPlanes, useImages } from './images'
 import { markersOf, marksOfAi } from './marks'
 import { useMeasuring } from './measuring'
 import { SavingNotices } from './notices'
+import { layoutsOf, nextLayout, useKeptPreferences } from './preferences'
 import { useSaving } from './saving'
 import { next, stateOf } from './state'
 import { Tabs } from './tabs'
@@ -57,7 +59,11 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
   const [overlay, setOverlay] = useState<Overlay>({ on: true, opacity: 0.45 })
   const [overlayDrawn, setOverlayDrawn] = useState(false)
   const [markers, setMarkers] = useState(true)
-  const [thickness_mm, setThickness] = useState(USUAL_THICKNESS_MM)
+  const [thickness_mm, setThickness] = useState(
+    reading.preferences?.thickness_mm ?? USUAL_THICKNESS_MM,
+  )
+  const [mouse, setMouse] = useState<MousePreset>(reading.preferences?.mouse ?? 'window')
+  const layouts = layoutsOf(reading)
   const panel = useRef<HTMLElement>(null)
   const events = useMemo(() => new EventQueue(api, box, reading.id), [api, box, reading.id])
   events.stage = state.stage
@@ -72,6 +78,8 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
     onMeasured: event => measuring.measured(event),
   })
   const { viewer, host, images } = shown
+  const { slices_per_s } = shown.cine
+  useKeptPreferences(api, { layout: shown.layout, mouse, thickness_mm, slices_per_s })
 
   const ai =
     state.stage === 'aided' && typeof state.result === 'object' && 'ai' in state.result
@@ -232,7 +240,11 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
       case 'reset':
         return viewer?.reset()
       case 'layout':
-        return viewer?.arrange(shown.layout === 'mpr' ? 'axial' : 'mpr')
+        return viewer?.arrange(nextLayout(shown.layout, layouts))
+      case 'magnifier':
+        return viewer?.useMagnifier(!shown.magnifier)
+      case 'link':
+        return viewer?.link(!shown.linked)
       case 'crosshair':
         return viewer?.useCrosshair(!shown.crosshair)
       case 'tool':
@@ -353,7 +365,12 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
           selected={subject}
           disabled={viewer === null || images.state === 'loading'}
           planes={shown.every}
-          onLayout={() => obey({ do: 'layout' })}
+          layouts={layouts}
+          magnifier={shown.magnifier}
+          linked={shown.linked}
+          onLayout={layout => viewer?.arrange(layout)}
+          onMagnifier={() => obey({ do: 'magnifier' })}
+          onLink={() => obey({ do: 'link' })}
           onWindow={window => viewer?.setWindow(window)}
           onInvert={() => obey({ do: 'invert' })}
           onCrosshair={() => obey({ do: 'crosshair' })}
@@ -371,7 +388,16 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
           <div class="viewer-host" ref={host} />
           <ImagesNotice images={images} />
           {!shown.every && <MissingPlanes />}
-          {legend && <Legend onClose={() => setLegend(false)} />}
+          {legend && (
+            <Legend
+              mouse={mouse}
+              onMouse={preset => {
+                setMouse(preset)
+                viewer?.useMouse(preset)
+              }}
+              onClose={() => setLegend(false)}
+            />
+          )}
         </div>
       </section>
       {/* biome-ignore lint/a11y/useKeyWithClickEvents: only gives the keyboard back to the images */}

@@ -93,6 +93,7 @@ export function anAi(): Ai {
 
 /** A server that keeps one reading in memory and holds to the steps, as far as a room sees. */
 export class MemoryApi implements Api {
+  savePreferences = async () => {}
   events: RoomEvent[] = []
   calls: string[] = []
   /** Thrown by the next requests, one each. */
@@ -220,6 +221,9 @@ export class FakeViewer implements Viewer {
   releaseMeasurements = this.#note('releaseMeasurements')
   statisticsOf = () => null
   pointAtHand = () => this.point
+  useMouse = this.#note('useMouse')
+  useMagnifier = this.#note('useMagnifier')
+  link = this.#note('link')
   restoreMeasurements = this.#note('restoreMeasurements')
   deleteMeasurement = this.#note('deleteMeasurement')
   undoMeasurement = this.#note('undoMeasurement')

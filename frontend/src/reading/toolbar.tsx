@@ -1,8 +1,7 @@
-import type { Tool as MeasuringTool } from '../api/types'
+import type { Layout, Tool as MeasuringTool } from '../api/types'
 import { TOOLS } from '../viewer/measuring'
 import { PROJECTIONS, type Projection, type Slab } from '../viewer/slab'
-import type { Layout, Marker } from '../viewer/viewer'
-import { WINDOW_PRESETS, type Window } from '../viewer/viewer'
+import { LAYOUTS, type Marker, WINDOW_PRESETS, type Window } from '../viewer/viewer'
 
 interface ToolbarProps {
   layout: Layout
@@ -21,7 +20,12 @@ interface ToolbarProps {
   disabled: boolean
   /** Every plane can be shown. */
   planes: boolean
-  onLayout(): void
+  layouts: readonly Layout[]
+  magnifier: boolean
+  linked: boolean
+  onMagnifier(): void
+  onLink(): void
+  onLayout(layout: Layout): void
   onWindow(window: Window): void
   onInvert(): void
   onCrosshair(): void
@@ -74,12 +78,33 @@ export function Toolbar(props: ToolbarProps) {
         />
       </fieldset>
       <fieldset class="group" aria-label="Display">
+        {LAYOUTS.filter(({ layout }) => props.layouts.includes(layout)).map(({ layout, name }) => (
+          <Tool
+            key={layout}
+            name={name}
+            shortcut={layout === props.layout ? 'L' : ''}
+            on={layout === props.layout}
+            disabled={disabled || (!props.planes && layout !== 'axial')}
+            onClick={() => props.onLayout(layout)}
+          />
+        ))}
+        {props.layout === 'prior' && (
+          <Tool
+            name="Linked"
+            shortcut="K"
+            on={props.linked}
+            {...{ disabled }}
+            onClick={props.onLink}
+          />
+        )}
+      </fieldset>
+      <fieldset class="group" aria-label="Tools">
         <Tool
-          name="3 planes"
-          shortcut="L"
-          on={props.layout === 'mpr'}
-          disabled={disabled || !props.planes}
-          onClick={props.onLayout}
+          name="Magnifier"
+          shortcut="G"
+          on={props.magnifier}
+          {...{ disabled }}
+          onClick={props.onMagnifier}
         />
         <Tool
           name="Crosshair"
@@ -194,6 +219,7 @@ function Tool(props: {
       type="button"
       class="tool"
       aria-pressed={props.on}
+      title={props.shortcut && `${props.name} (${props.shortcut})`}
       disabled={props.disabled}
       onClick={props.onClick}
     >

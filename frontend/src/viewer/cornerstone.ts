@@ -8,6 +8,7 @@ import {
 } from '@cornerstonejs/core'
 import { createImage, init as initLoader } from '@cornerstonejs/dicom-image-loader'
 import { CtViewer } from './ct-viewer'
+import { MixedRendering } from './mixed-rendering'
 import { inTime, TooLate } from './patience'
 import { type MakeRendering, VolumeRendering } from './rendering'
 import { WADO_RS } from './series'
@@ -30,13 +31,16 @@ let restarted = -DECODED_WITHIN_MS
 export function createViewer(container: HTMLElement): Viewer {
   if (!initialised) initialise()
   initialised = true
+  const { softwareRasterizer } = getRenderingCapabilities()
   let renderings = 0
   const makeRendering: MakeRendering = (canvases, events) => {
     renderings += 1
     const useful = renderings <= MOST_RENDERINGS && hasWebGl2()
-    return useful ? new VolumeRendering(canvases, events) : new StackRendering(canvases, events)
+    if (!useful) return new StackRendering(canvases, events)
+    const Volume = softwareRasterizer ? MixedRendering : VolumeRendering
+    return new Volume(canvases, events)
   }
-  return new CtViewer(container, makeRendering, getRenderingCapabilities().softwareRasterizer)
+  return new CtViewer(container, makeRendering, softwareRasterizer)
 }
 
 /** Asked each time: a graphics card may be there no longer. */

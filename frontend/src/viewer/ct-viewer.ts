@@ -1,17 +1,17 @@
-import type { Measurement, PatientPoint, Saliency, Series, Tool } from '../api/types'
+import type { Layout, Measurement, PatientPoint, Saliency, Series, Tool } from '../api/types'
+import { Beside, type Companion } from './beside'
 import { Cine, following } from './cine'
 import { add, type CanvasPoint, cross, edgeLetters, subtract, type View } from './geometry'
-import { type Drag, readGestures } from './gestures'
+import { type Drag, dragSlices, type MousePreset, readGestures } from './gestures'
 import { linesOfOthers, type ReferenceLine } from './markers'
 import { Measurer, ontoView } from './measurer'
 import { Pane } from './pane'
 import type { MakeRendering, Rendering } from './rendering'
 import { CtSeries } from './series'
-import type { Slab } from './slab'
+import { type Slab, USUAL_THICKNESS_MM } from './slab'
 import { imageOf, nearestSlice, ontoSlice } from './slices'
 import { type HuStatistics, statisticsOf } from './statistics'
 import {
-  type Layout,
   type Marker,
   type PaneState,
   PLANES,
@@ -31,6 +31,8 @@ const CLOSE_UP_MM = 60
 const LINE_GAP_PX = 36
 /** A graphics card that has just been reset is left in peace for a moment. */
 const RECOVER_AFTER_MS = 200
+/** Beside the single slices, vessels as lines and nodules as dots. */
+const OVERVIEW: Slab = { projection: 'mip', thickness_mm: USUAL_THICKNESS_MM }
 const STARTING_WINDOW: Window = { centre: -600, width: 1500 }
 
 /** The viewer of one reading: three panes, and what the reader does with them. */
@@ -40,6 +42,7 @@ export class CtViewer implements Viewer {
   readonly #listeners = new Set<(event: ViewerEvent) => void>()
   readonly #resizing: ResizeObserver
   #series: CtSeries | null = null
+  #prior: CtSeries | null = null
   #layout: Layout = 'mpr'
   #active: Plane = 'axial'
   #window: Window = STARTING_WINDOW
@@ -57,6 +60,11 @@ export class CtViewer implements Viewer {
   /** Drawing costs time that the first image needs: nothing is drawn before it, nor beside it. */
   #drawn: readonly Plane[] = []
   #firstDrawn: (() => void) | null = null
+  readonly #beside = new Beside()
+  #besideFor: Companion | null = null
+  #mouse: MousePreset = 'window'
+  #dragged = 0
+  #magnifier = false
   readonly #cine = new Cine(() => this.#turn())
   #closed = false
 
@@ -68,7 +76,11 @@ export class CtViewer implements Viewer {
     const build = (plane: Plane) => this.#buildPane(plane)
     this.#panes = { axial: build('axial'), sagittal: build('sagittal'), coronal: build('coronal') }
     container.classList.add('viewer')
-    container.replaceChildren(...PLANES.map(plane => this.#panes[plane].element))
+    container.replaceChildren(
+      ...PLANES.map(plane => this.#panes[plane].element),
+      this.#beside.pane.element,
+    )
+    this.#listenBeside()
     this.#rendering = this.#startRendering()
     this.arrange(this.#layout)
     this.#activate('axial')
@@ -96,6 +108,8 @@ export class CtViewer implements Viewer {
   async #recover(): Promise<void> {
     if (this.#closed || !this.#series) return
     const cameras = PLANES.map(plane => this.#rendering.camera(plane))
+    this.#beside.stop()
+    this.#besideFor = null
     this.#rendering.close()
     await this.#series.renew()
     this.#rendering = this.#startRendering()
@@ -138,10 +152,10 @@ export class CtViewer implements Viewer {
     this.#layout = layout
     this.container.dataset.layout = layout
     // Hidden panes keep their size beneath the axial one, so that switching costs nothing.
-    for (const plane of PLANES) {
-      this.#panes[plane].hide(layout === 'axial' && plane !== 'axial')
-    }
-    if (layout === 'axial') this.#activate('axial')
+    const alone = layout === 'axial' || layout === 'prior'
+    for (const plane of PLANES) this.#panes[plane].hide(alone && plane !== 'axial')
+    if (alone) this.#activate('axial')
+    this.#arrangeBeside(layout).catch(reportError)
     this.#drawAllLayers()
     this.#tell({ kind: 'layout', layout })
   }
@@ -241,6 +255,21 @@ export class CtViewer implements Viewer {
     this.#crosshair = on
     this.#showTool()
     this.#tell({ kind: 'crosshair', on })
+  }
+
+  useMouse(preset: MousePreset): void {
+    this.#mouse = preset
+  }
+
+  useMagnifier(on: boolean): void {
+    this.#magnifier = on
+    if (!on) for (const plane of PLANES) this.#panes[plane].magnifier.hold(null)
+    this.#tell({ kind: 'magnifier', on })
+  }
+
+  link(linked: boolean): void {
+    this.#beside.link(this.#rendering.camera('axial'), linked)
+    this.#tell({ kind: 'linked', linked })
   }
 
   useTool(tool: Tool | null): void {
@@ -354,6 +383,9 @@ export class CtViewer implements Viewer {
       saliency_opacity: this.#saliencyOpacity,
       software_rendering: this.softwareRendering,
       planes: this.#rendering.planes,
+      magnifier: this.#magnifier,
+      linked: this.#beside.linked,
+      beside: this.#beside.shown ? this.#beside.state() : null,
       panes: { axial: pane('axial'), sagittal: pane('sagittal'), coronal: pane('coronal') },
     }
   }
@@ -398,6 +430,7 @@ export class CtViewer implements Viewer {
     this.#firstDrawn = () => {
       this.#tell({ kind: 'first_image', plane: 'axial', index: this.#place('axial').index })
       firstImageShown()
+      if (this.softwareRendering) return // the other planes would hold the rest of the images up
       this.#drawn = PLANES
       for (const plane of PLANES) this.#render(plane)
     }
@@ -407,6 +440,7 @@ export class CtViewer implements Viewer {
 
   #wasDrawn(plane: Plane): void {
     this.#drawLayers(plane)
+    this.#panes[plane].magnifier.draw()
     const first = this.#firstDrawn
     if (plane !== 'axial' || first === null || this.#closed) return
     this.#firstDrawn = null
@@ -422,7 +456,8 @@ export class CtViewer implements Viewer {
   #redraw(axial: boolean): void {
     if (axial) this.#render('axial')
     const { total, arrived } = this.#series ?? { total: 0, arrived: new Set() }
-    if (arrived.size < (this.#redraws / REDRAWS_WHILE_LOADING) * total) return
+    const redraws = this.softwareRendering ? 1 : REDRAWS_WHILE_LOADING
+    if (arrived.size < (this.#redraws / redraws) * total) return
     this.#redraws += 1
     for (const plane of ['sagittal', 'coronal'] as const) this.#render(plane)
   }
@@ -496,6 +531,7 @@ export class CtViewer implements Viewer {
   #look(plane: Plane, focal: PatientPoint, change: { parallelScale?: number } = {}): void {
     const before = this.#place(plane).index
     this.#rendering.look(plane, { focalPoint: focal, ...change })
+    if (plane === 'axial') this.#beside.follow(this.#rendering.camera('axial'))
     this.#render(plane)
     const { index, total } = this.#place(plane)
     if (index !== before) {
@@ -537,6 +573,7 @@ export class CtViewer implements Viewer {
     if (this.#series) {
       this.#rendering.setWindow(this.#window, this.#inverted)
       for (const plane of PLANES) this.#render(plane)
+      this.#beside.setWindow(this.#window, this.#inverted)
     }
     this.#tell({ kind: 'window', centre, width, inverted: this.#inverted })
   }
@@ -554,11 +591,16 @@ export class CtViewer implements Viewer {
       this.#pointer = null
     })
     readGestures(pane.element, {
-      leftButton: at => {
+      preset: () => this.#mouse,
+      tool: at => {
         if (this.#measurer.tool || this.#touchesMeasurement(plane, at)) return 'measure'
-        return this.#crosshair ? 'crosshair' : 'window'
+        return this.#crosshair ? 'crosshair' : null
+      },
+      hover: at => {
+        if (this.#magnifier) pane.magnifier.hold(at)
       },
       begin: (kind, at) => {
+        this.#dragged = 0
         if (kind === 'measure') this.#beginMeasuring(plane, at)
         if (kind === 'crosshair') this.#drag(plane, kind, at, at)
       },
@@ -576,6 +618,65 @@ export class CtViewer implements Viewer {
       zoom: factor => this.#zoom(plane, factor),
     })
     return pane
+  }
+
+  /** The pane beside the axial one moves with it, or by itself while they are not linked. */
+  #listenBeside(): void {
+    const { pane } = this.#beside
+    const move = (way: PatientPoint) => {
+      if (!this.#beside.linked) return this.#beside.moveBy(way)
+      const { focalPoint } = this.#rendering.camera('axial')
+      this.#put('axial', add(focalPoint, way))
+    }
+    const scroll = (slices: number) => move(this.#beside.slices(slices))
+    readGestures(pane.element, {
+      preset: () => this.#mouse,
+      tool: () => null,
+      hover: at => {
+        if (this.#magnifier) pane.magnifier.hold(at)
+      },
+      begin: () => {
+        this.#dragged = 0
+      },
+      end: () => {},
+      activate: () => pane.element.focus({ preventScroll: true }),
+      drag: (kind, from, to) => {
+        if (kind === 'pan') {
+          return move(subtract(this.#beside.unproject(from), this.#beside.unproject(to)))
+        }
+        if (kind !== 'scroll') return this.#drag('axial', kind, from, to)
+        const slices = dragSlices(this.#dragged, to[1] - from[1])
+        this.#dragged = slices.rest
+        if (slices.whole !== 0) scroll(slices.whole)
+      },
+      scroll,
+      zoom: factor => this.#zoom('axial', factor),
+    })
+  }
+
+  /** Show what the layout wants beside the axial images, or nothing. */
+  async #arrangeBeside(layout: Layout): Promise<void> {
+    const wanted: Companion | null =
+      layout === 'quad' ? 'slab' : layout === 'prior' ? 'prior' : null
+    const beside = this.#beside
+    beside.shown = wanted !== null
+    beside.pane.hide(wanted === null)
+    const series = wanted === 'prior' ? this.#prior : this.#series
+    if (wanted === null || !series) return
+    if (this.#besideFor !== wanted) {
+      this.#besideFor = wanted
+      const drawn = () => {
+        beside.draw(this.#window, this.#inverted)
+        beside.pane.magnifier.draw()
+      }
+      const rendering = await this.#rendering.addAxial(beside.pane.canvas, series, drawn)
+      if (!rendering || this.#besideFor !== wanted) return
+      const slab = wanted === 'slab' ? OVERVIEW : null
+      beside.start(rendering, series, wanted === 'slab' ? 'Axial slab' : 'Prior', slab)
+      if (this.#series) beside.align(this.#series)
+    }
+    beside.setWindow(this.#window, this.#inverted)
+    beside.follow(this.#rendering.camera('axial'))
   }
 
   #activate(plane: Plane): void {
@@ -604,6 +705,11 @@ export class CtViewer implements Viewer {
         return this.#drawLayers(plane)
       case 'zoom':
         return this.#zoom(plane, Math.exp(-dy / 150))
+      case 'scroll': {
+        const slices = dragSlices(this.#dragged, dy)
+        this.#dragged = slices.rest
+        return slices.whole === 0 ? undefined : this.#scroll(plane, slices.whole)
+      }
       case 'pan':
         return this.#look(
           plane,
@@ -646,7 +752,8 @@ export class CtViewer implements Viewer {
     const pane = this.#panes[plane]
     const view = this.#view(plane)
     const place = this.#place(plane)
-    const lines = this.#layout === 'mpr' ? this.#linesOfOtherPlanes(plane, view) : []
+    const crossed = this.#layout === 'mpr' || this.#layout === 'quad'
+    const lines = crossed ? this.#linesOfOtherPlanes(plane, view) : []
     pane.markers.draw(view, this.#markersShown ? this.#markers : [], this.#selected, lines)
     const { selected } = this.#measurer.measurements
     pane.rulers.draw(view, this.#measurer.shownIn(plane, view), selected, one =>
@@ -654,7 +761,7 @@ export class CtViewer implements Viewer {
     )
     pane.coverMissing(view, series, place.loaded)
     const before = pane.saliency.drawn
-    const hidden = !place.loaded || (this.#layout === 'axial' && plane !== 'axial')
+    const hidden = !place.loaded || pane.element.inert
     pane.saliency.draw(view, hidden ? null : this.#saliency, this.#saliencyOpacity)
     if (pane.saliency.drawn !== before) {
       const planes = PLANES.filter(other => this.#panes[other].saliency.drawn !== null)

@@ -18,6 +18,8 @@ export type Command =
         | 'reset'
         | 'layout'
         | 'crosshair'
+        | 'magnifier'
+        | 'link'
         | 'markers'
         | 'cine'
         | 'delete'
@@ -62,6 +64,8 @@ const BINDINGS: readonly Binding[] = [
   { keys: ['r', 'R'], command: { do: 'reset' }, inForm: true },
   { keys: ['l', 'L'], command: { do: 'layout' }, inForm: true },
   { keys: ['c', 'C'], command: { do: 'crosshair' }, inForm: true },
+  { keys: ['g', 'G'], command: { do: 'magnifier' }, inForm: true },
+  { keys: ['k', 'K'], command: { do: 'link' }, inForm: true },
   { keys: ['m', 'M'], command: { do: 'markers' }, inForm: true },
   { keys: ['s'], command: { do: 'slab', where: 'active' }, inForm: true },
   { keys: ['S'], command: { do: 'slab', where: 'all' }, inForm: true },
@@ -130,7 +134,9 @@ export const LEGEND: readonly (readonly [string, readonly (readonly [string, str
       ['1, 2, 3', 'lung, soft tissue, bone window'],
       ['I', 'invert'],
       ['+, −', 'zoom'],
-      ['L', 'axial alone, or three planes'],
+      ['L', 'next layout: axial, three planes, 2 × 2, prior'],
+      ['G', 'magnifier under the pointer'],
+      ['K', 'prior moves with the current images, or alone'],
       ['S', 'slab: MIP, MinIP, mean, single slices'],
       ['Shift S', 'the same slab in all planes'],
       [', and .', 'thinner, thicker slab'],
@@ -161,10 +167,18 @@ export const LEGEND: readonly (readonly [string, readonly (readonly [string, str
   [
     'Mouse',
     [
-      ['left drag', 'window: across width, up and down level'],
+      ['left drag', 'window: across width, up and down level (or as chosen below)'],
       ['Shift and click', 'other planes to this point'],
       ['middle drag', 'move'],
       ['right drag', 'zoom'],
+      ['Ctrl and wheel', 'zoom'],
+    ],
+  ],
+  [
+    'Touch',
+    [
+      ['one finger', 'scroll, or the tool that is on'],
+      ['two fingers', 'zoom and move'],
     ],
   ],
   [

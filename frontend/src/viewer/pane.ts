@@ -1,5 +1,6 @@
 import { add, type View } from './geometry'
 import { Labels } from './labels'
+import { Magnifier } from './magnifier'
 import { MarkerLayer } from './markers'
 import { RulerLayer } from './rulers'
 import { SaliencyLayer } from './saliency'
@@ -20,12 +21,17 @@ export class Pane {
   fitted_mm = 0
   slab: Slab | null = null
 
-  constructor(readonly plane: Plane) {
+  readonly magnifier = new Magnifier(this.canvas)
+
+  constructor(
+    readonly plane: Plane,
+    name: string = plane,
+  ) {
     this.labels = new Labels(plane)
-    this.element.className = `pane ${plane}`
+    this.element.className = `pane ${name}`
     this.element.tabIndex = 0
     this.element.setAttribute('role', 'group')
-    this.element.setAttribute('aria-label', `${plane} CT images`)
+    this.element.setAttribute('aria-label', `${name} CT images`)
     this.canvas.className = 'ct'
     this.cover.className = 'cover'
     this.element.append(
@@ -35,6 +41,7 @@ export class Pane {
       this.markers.element,
       this.rulers.element,
       this.labels.element,
+      this.magnifier.element,
     )
   }
 

@@ -23,6 +23,10 @@ const BLEND: Record<Projection, Enums.BlendModes> = {
   mean: Enums.BlendModes.AVERAGE_INTENSITY_BLEND,
 }
 
+/** The one more pane that `addAxial` draws into. */
+const EXTRA = 'beside'
+type ViewportId = Plane | typeof EXTRA
+
 /** How a pane looks at the volume. */
 export interface Camera {
   /** In the middle of the pane, on the slice. */
@@ -50,7 +54,24 @@ export interface Rendering {
   setSlab(plane: Plane, slab: Slab | null): void
   render(plane: Plane): void
   resize(draw: boolean): void
+  /** Draw the axial images of a series into one more pane; null where that cannot be done. */
+  addAxial(
+    canvas: HTMLDivElement,
+    series: CtSeries,
+    drawn: () => void,
+  ): Promise<ExtraRendering | null>
   close(): void
+}
+
+/** Draws one more pane, as `Rendering` draws its own. */
+export interface ExtraRendering {
+  camera(): Camera
+  look(change: { focalPoint: PatientPoint; parallelScale?: number }): void
+  project(point: PatientPoint): CanvasPoint
+  unproject(at: CanvasPoint): PatientPoint
+  setWindow(window: Window, inverted: boolean): void
+  setSlab(slab: Slab | null): void
+  render(): void
 }
 
 /** What a rendering tells whoever it draws for. */
@@ -66,14 +87,17 @@ export type MakeRendering = (
 
 /** Draws with Cornerstone3D on the graphics card: any plane, slabs too. */
 export class VolumeRendering implements Rendering {
-  readonly planes = PLANES
   readonly #engine = new RenderingEngine('reading')
   readonly #listening = new AbortController()
   #volumeId = ''
 
-  constructor(canvases: Record<Plane, HTMLDivElement>, events: RenderingEvents) {
+  constructor(
+    canvases: Record<Plane, HTMLDivElement>,
+    events: RenderingEvents,
+    readonly planes: readonly Plane[] = PLANES,
+  ) {
     this.#engine.setViewports(
-      PLANES.map(plane => ({
+      planes.map(plane => ({
         viewportId: plane,
         type: Enums.ViewportType.ORTHOGRAPHIC,
         element: canvases[plane],
@@ -81,7 +105,7 @@ export class VolumeRendering implements Rendering {
       })),
     )
     const { signal } = this.#listening
-    for (const plane of PLANES) {
+    for (const plane of planes) {
       const drawn = () => events.drawn(plane)
       canvases[plane].removeAttribute('tabindex') // the pane around it takes the focus
       canvases[plane].addEventListener(Enums.Events.IMAGE_RENDERED, drawn, { signal })
@@ -99,10 +123,38 @@ export class VolumeRendering implements Rendering {
 
   async show({ volume }: CtSeries): Promise<void> {
     this.#volumeId = volume.volumeId
-    await setVolumesForViewports(this.#engine, [{ volumeId: volume.volumeId }], [...PLANES])
+    const mine = [{ volumeId: volume.volumeId }]
+    await setVolumesForViewports(this.#engine, mine, [...this.planes])
   }
 
-  camera(plane: Plane): Camera {
+  async addAxial(
+    canvas: HTMLDivElement,
+    series: CtSeries,
+    drawn: () => void,
+  ): Promise<ExtraRendering | null> {
+    const { volumeId } = series.volume
+    this.#engine.enableElement({
+      viewportId: EXTRA,
+      type: Enums.ViewportType.ORTHOGRAPHIC,
+      element: canvas,
+      defaultOptions: { orientation: ORIENTATION.axial, background: [0, 0, 0] },
+    })
+    canvas.removeAttribute('tabindex')
+    const { signal } = this.#listening
+    canvas.addEventListener(Enums.Events.IMAGE_RENDERED, drawn, { signal })
+    await setVolumesForViewports(this.#engine, [{ volumeId }], [EXTRA])
+    return {
+      camera: () => this.camera(EXTRA),
+      look: change => this.look(EXTRA, change),
+      project: point => this.project(EXTRA, point),
+      unproject: at => this.unproject(EXTRA, at),
+      setWindow: (window, inverted) => this.#setWindow(EXTRA, volumeId, window, inverted),
+      setSlab: slab => this.setSlab(EXTRA, slab),
+      render: () => this.render(EXTRA),
+    }
+  }
+
+  camera(plane: ViewportId): Camera {
     const camera = this.#viewport(plane).getCamera()
     return {
       focalPoint: (camera.focalPoint ?? [0, 0, 0]) as PatientPoint,
@@ -113,7 +165,7 @@ export class VolumeRendering implements Rendering {
   }
 
   look(
-    plane: Plane,
+    plane: ViewportId,
     { focalPoint, ...change }: { focalPoint: PatientPoint; parallelScale?: number },
   ): void {
     const viewport = this.#viewport(plane)
@@ -126,26 +178,33 @@ export class VolumeRendering implements Rendering {
     })
   }
 
-  fit(plane: Plane): void {
+  fit(plane: ViewportId): void {
     this.#viewport(plane).resetCamera()
   }
 
-  project(plane: Plane, point: PatientPoint): CanvasPoint {
+  project(plane: ViewportId, point: PatientPoint): CanvasPoint {
     return this.#viewport(plane).worldToCanvas([...point])
   }
 
-  unproject(plane: Plane, [x, y]: CanvasPoint): PatientPoint {
+  unproject(plane: ViewportId, [x, y]: CanvasPoint): PatientPoint {
     return this.#viewport(plane).canvasToWorld([x, y]) as PatientPoint
   }
 
-  setWindow({ centre, width }: Window, inverted: boolean): void {
-    const voiRange = { lower: centre - width / 2, upper: centre + width / 2 }
-    for (const plane of PLANES) {
-      this.#viewport(plane).setProperties({ voiRange, invert: inverted }, this.#volumeId)
-    }
+  setWindow(window: Window, inverted: boolean): void {
+    for (const plane of this.planes) this.#setWindow(plane, this.#volumeId, window, inverted)
   }
 
-  setSlab(plane: Plane, slab: Slab | null): void {
+  #setWindow(
+    plane: ViewportId,
+    volumeId: string,
+    { centre, width }: Window,
+    inverted: boolean,
+  ): void {
+    const voiRange = { lower: centre - width / 2, upper: centre + width / 2 }
+    this.#viewport(plane).setProperties({ voiRange, invert: inverted }, volumeId)
+  }
+
+  setSlab(plane: ViewportId, slab: Slab | null): void {
     const viewport = this.#viewport(plane)
     viewport.setBlendMode(slab ? BLEND[slab.projection] : Enums.BlendModes.COMPOSITE)
     // Cornerstone clips at its "thickness" on either side of the slice, which makes two of it.
@@ -153,7 +212,7 @@ export class VolumeRendering implements Rendering {
     else viewport.resetSlabThickness()
   }
 
-  render(plane: Plane): void {
+  render(plane: ViewportId): void {
     if (!this.#listening.signal.aborted) this.#viewport(plane).render()
   }
 
@@ -166,7 +225,7 @@ export class VolumeRendering implements Rendering {
     this.#engine.destroy()
   }
 
-  #viewport(plane: Plane): Types.IVolumeViewport {
+  #viewport(plane: ViewportId): Types.IVolumeViewport {
     return this.#engine.getViewport(plane) as Types.IVolumeViewport
   }
 }

@@ -101,6 +101,10 @@ export class StackRendering implements Rendering {
     return add(add(focalPoint, cross(up, normal), (x - width / 2) * mm), up, (height / 2 - y) * mm)
   }
 
+  async addAxial(): Promise<null> {
+    return null
+  }
+
   setWindow(window: Window, inverted: boolean): void {
     this.#window = window
     this.#inverted = inverted

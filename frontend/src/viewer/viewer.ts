@@ -1,4 +1,5 @@
-import type { Measurement, PatientPoint, Plane, Saliency, Series, Tool } from '../api/types'
+import type { Layout, Measurement, PatientPoint, Plane, Saliency, Series, Tool } from '../api/types'
+import type { MousePreset } from './gestures'
 import type { Quantities } from './measuring'
 import type { Slab } from './slab'
 import type { HuStatistics } from './statistics'
@@ -7,8 +8,16 @@ export type { Plane } from '../api/types'
 
 export const PLANES: readonly Plane[] = ['axial', 'sagittal', 'coronal']
 
-/** The axial images alone, or with the sagittal and coronal ones beside them. */
-export type Layout = 'axial' | 'mpr'
+/**
+ * The axial images alone; with the sagittal and coronal ones; all three and an axial slab; the
+ * axial images beside those of a prior examination.
+ */
+export const LAYOUTS: readonly { layout: Layout; name: string }[] = [
+  { layout: 'axial', name: 'Axial' },
+  { layout: 'mpr', name: '3 planes' },
+  { layout: 'quad', name: '2 × 2' },
+  { layout: 'prior', name: 'Prior' },
+]
 
 /** A display window in Hounsfield units. */
 export interface Window {
@@ -38,6 +47,8 @@ export type ViewerEvent =
   | { kind: 'slab'; plane: Plane; slab: Slab | null }
   | { kind: 'active'; plane: Plane }
   | { kind: 'cine'; plane: Plane; playing: boolean; slices_per_s: number }
+  | { kind: 'magnifier'; on: boolean }
+  | { kind: 'linked'; linked: boolean }
   | { kind: 'tool'; tool: Tool | null }
   /** Something was measured, changed or taken away; `made` is new, `selected` touched last. */
   | {
@@ -114,9 +125,13 @@ export interface ViewerState {
   cine: { playing: boolean; slices_per_s: number }
   saliency_opacity: number
   software_rendering: boolean
+  magnifier: boolean
+  linked: boolean
   /** What this browser can draw. */
   planes: readonly Plane[]
   panes: Record<Plane, PaneState>
+  /** The second axial pane, where the layout has one. */
+  beside: PaneState | null
 }
 
 /** A CT viewer, spoken to in the terms of a radiologist. */
@@ -153,6 +168,12 @@ export interface Viewer {
   setSaliencyOpacity(opacity: number): void
   /** While on, the left button moves the other planes to the point under the pointer. */
   useCrosshair(on: boolean): void
+  /** What the buttons of the mouse do. */
+  useMouse(preset: MousePreset): void
+  /** While on, what lies under the pointer is shown larger. */
+  useMagnifier(on: boolean): void
+  /** Whether the second axial pane goes where the first one goes. */
+  link(linked: boolean): void
   /** What the left button draws; null gives it back. Points can be dragged at any time. */
   useTool(tool: Tool | null): void
   /** Show measurements in place of those that are there, which cannot be undone. */

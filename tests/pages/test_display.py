@@ -1,0 +1,64 @@
+"""The check of the display before reading, and the settings of a reader."""
+
+import pytest
+from django.db import DatabaseError, transaction
+from django.test import Client
+
+from reader_study.models import DisplayCheck, Reading
+from tests.domain.test_images import GOOD
+from tests.factories import a_protocol, a_reading
+
+pytestmark = pytest.mark.django_db
+
+ANSWERS = {
+    **GOOD,
+    **{name: "yes" if value else "no" for name, value in GOOD.items() if isinstance(value, bool)},
+}
+
+
+@pytest.fixture
+def reading(client: Client) -> Reading:
+    """A reading of a study that asks for a wide display, its reader logged in."""
+    reading = a_reading()
+    study = reading.reader.study
+    study.protocol = a_protocol(images={"display": {"min_width_px": 1920}})
+    study.save(update_fields=["protocol"])
+    client.force_login(reading.reader.user)
+    return reading
+
+
+def test_reading_begins_once_the_display_is_checked_and_the_check_stays(
+    client: Client, reading: Reading
+):
+    page = f"/worklist/display/{reading.reader.study.slug}"
+    opened = f"/api/readings/{reading.pk}/open"
+    assert page in client.get("/worklist").content.decode()
+    refused = client.post(opened)
+    assert (refused.status_code, refused.json()["code"]) == (409, "display_not_checked")
+
+    too_small = client.post(page, {**ANSWERS, "width_px": 1280})
+    assert "1280 pixels wide; this study needs 1920" in too_small.content.decode()
+    assert client.post(opened).status_code == 409
+    assert client.post(page, {"steps_seen": 11}).status_code == 409
+
+    assert client.post(page, ANSWERS).status_code == 302
+    assert client.post(opened).status_code == 200
+    assert page not in client.get("/worklist").content.decode()
+    failed, passed = DisplayCheck.objects.order_by("pk")
+    assert (failed.passed, passed.passed, passed.session) == (False, True, reading.session)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        DisplayCheck.objects.update(passed=True)
+
+
+def test_settings_of_a_reader_come_back_with_every_reading(client: Client, reading: Reading):
+    said = {"layout": "quad", "mouse": "scroll"}
+
+    kept = client.put("/api/preferences", said, content_type="application/json")
+    refused = client.put("/api/preferences", {"layout": "cinema"}, content_type="application/json")
+
+    assert (kept.status_code, refused.status_code) == (200, 409)
+    assert refused.json()["code"] == "preferences_invalid"
+    assert client.get("/api/preferences").json() == said
+    shown = client.get(f"/api/readings/{reading.pk}").json()
+    assert shown["preferences"] == said
+    assert shown["layouts"] == ["mpr", "axial", "quad", "prior"]
