@@ -19,6 +19,7 @@ from inference.lora import LoraSettings
 from inference.network import NoduleNetwork
 from inference.preprocess import CUBE, HIGHEST_HU, LOWEST_HU, PLANE_MM
 from inference.prompts import FEATURES, Prompts, Validity
+from inference.reference import ARRAYS, TABLE, Reference, load_reference
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -38,6 +39,20 @@ class InputContract(BaseModel):
     size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+
+class CalibrationPoint(BaseModel):
+    """Held out nodules with probabilities from `low` up to and with `high`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: float
+    high: float
+    n: int
+    mean_probability: float
+    share: float  # of them that are malignant, or the mean of what stands for it
+    lower: float  # 95 %, by bootstrap over patients
+    upper: float
 
 
 class Card(BaseModel):
@@ -60,6 +75,8 @@ class Card(BaseModel):
     input: InputContract
     token_mm: float
     semantic: dict[str, Validity] = {}
+    calibration: tuple[CalibrationPoint, ...] = ()
+    calibration_truth: str = Field(default="", description="What `share` is the share of.")
     # What the training command measured; read by people.
     performance: dict[str, Any] = {}
     training: dict[str, Any] = {}
@@ -84,6 +101,7 @@ class Model:
     hash: str
     weights_hash: str
     device: torch.device
+    reference: Reference | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return the "model" part of a prediction."""
@@ -98,6 +116,8 @@ class Model:
             "notice": self.card.notice,
             "backbone": self.card.backbone.name.removeprefix("local-dir:"),
             "token_mm": self.card.token_mm,
+            "calibration": [point.model_dump() for point in self.card.calibration],
+            "calibration_truth": self.card.calibration_truth,
         }
 
 
@@ -125,6 +145,10 @@ def load_model(name: str, models_dir: Path, device: torch.device) -> Model:
     weights_hash = digest.hexdigest()
     for file in (CARD, CALIBRATION, PROMPTS):
         digest.update((folder / file).read_bytes())
+    reference = load_reference(folder, weights_hash)
+    if reference:
+        for file in (TABLE, ARRAYS):
+            digest.update((folder / file).read_bytes())
     for network in networks:
         network.merge()
         network.to(device).eval().requires_grad_(requires_grad=False)
@@ -139,6 +163,7 @@ def load_model(name: str, models_dir: Path, device: torch.device) -> Model:
         hash=digest.hexdigest(),
         weights_hash=weights_hash,
         device=device,
+        reference=reference,
     )
 
 

@@ -77,6 +77,10 @@ def predict_nodule(
         "embedding": outputs[0].embedding[0].tolist(),
         "device": model.device.type,
     }
+    if model.reference:
+        embedding = outputs[0].embedding[0].cpu().double().numpy()
+        prediction["similar"] = model.reference.similar(embedding)
+        prediction["likeness"] = model.reference.likeness(embedding)
     if explain:
         weights = torch.stack([output.view_weights[0] for output in outputs]).mean(dim=0)
         prediction |= _explanation(nodule.places, weights, torch.stack(maps).mean(dim=0), faithful)

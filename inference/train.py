@@ -21,6 +21,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ import torch
 import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
@@ -43,11 +44,20 @@ from inference.backbone import (
 from inference.calibration import fit_beta
 from inference.crops import ENOUGH_READERS, Crops, read_crops
 from inference.errors import DataUnusable, ModelUnusable
+from inference.estimates import over_patients
 from inference.evaluate import PATIENTS, measure
 from inference.generated import LEARNED, generated_nodules
 from inference.impressions import every_wording, impression
 from inference.lora import LoraSettings
-from inference.model import CALIBRATION, CARD, PROMPTS, Card, InputContract, embed_prompts
+from inference.model import (
+    CALIBRATION,
+    CARD,
+    PROMPTS,
+    CalibrationPoint,
+    Card,
+    InputContract,
+    embed_prompts,
+)
 from inference.network import NoduleNetwork
 from inference.nodules import STORED_WIDTH, UNKNOWN, Nodules
 from inference.predict import malignant
@@ -465,6 +475,38 @@ def validity_of(
     )
 
 
+def _mean_of(values: NDArray[np.float64], rows: NDArray[np.int64]) -> float:
+    return float(values[rows].mean())
+
+
+def calibration_curve(
+    probabilities: NDArray[np.float64],
+    chance: NDArray[np.float64],
+    patient: NDArray[np.str_],
+    bins: int = 10,
+) -> tuple[CalibrationPoint, ...]:
+    """Hold probabilities against what stands for malignancy, both (n,), in bins of equal width."""
+    points = []
+    which = np.clip(np.ceil(probabilities * bins).astype(int) - 1, 0, bins - 1)
+    for place in np.unique(which):
+        of = which == place
+        share = over_patients(partial(_mean_of, chance[of]), patient[of])
+        if share.estimate is None or share.lower is None or share.upper is None:
+            continue
+        points.append(
+            CalibrationPoint(
+                low=place / bins,
+                high=(place + 1) / bins,
+                n=int(of.sum()),
+                mean_probability=round(float(probabilities[of].mean()), 3),
+                share=round(share.estimate, 3),
+                lower=round(share.lower, 3),
+                upper=round(share.upper, 3),
+            )
+        )
+    return tuple(points)
+
+
 def write_card(
     training: Training,
     command: str,
@@ -484,13 +526,22 @@ def write_card(
         np.concatenate([of.validation.nodules.chance for of in sources]),
     )
     tested = [look(network, of.test) for of in sources]
-    semantic, performance = {}, {}
+    semantic: dict[str, Validity] = {}
+    performance: dict[str, Any] = {}
+    curve: tuple[CalibrationPoint, ...] = ()
+    curve_truth = ""
     for of, (_, before), (scores, named) in zip(sources, chosen_by, tested, strict=True):
         for feature in LEARNED:
             found = validity_of(feature, [(of.validation, before), (of.test, named)])
             if found:
                 semantic[feature] = found
         probabilities = np.array([calibration(p) for p in scores])
+        chance = of.test.nodules.chance
+        alone = np.arange(len(chance)).astype(str)
+        curve = calibration_curve(probabilities, chance, of.crops.patient if of.crops else alone)
+        curve_truth = (
+            "mean suspicion of nodules of patients held out" if of.crops else "generated nodules"
+        )
         if of.crops:
             about = {"name": folder.name, "version": training.version}
             performance["crops of patients held out"] = measure(
@@ -523,6 +574,8 @@ def write_card(
         input=InputContract(size=backbone.image_size, mean=backbone.mean, std=backbone.std),
         token_mm=round(PLANE_MM / backbone.grid[0], 1),
         semantic={feature: semantic[feature] for feature in LEARNED if feature in semantic},
+        calibration=curve,
+        calibration_truth=curve_truth,
         performance=performance,
         training={
             "command": command,
@@ -557,8 +610,13 @@ def parts_of_crops(crops: Crops, patients: Patients) -> dict[str, Crops]:
     return split
 
 
-def train(file: Path, settings: Settings, table: Path | None = None) -> None:
+def train(
+    file: Path, settings: Settings, table: Path | None = None, *, only_measure: bool = False
+) -> None:
     """Train what `file` describes, into its folder, also on the crops of `table` if given.
+
+    With `only_measure` the network in the folder is left as it is: it is calibrated and
+    measured again, and the card is written anew.
 
     Raises:
         DataUnusable: the table and the configuration do not agree, or crops are unusable.
@@ -582,7 +640,7 @@ def train(file: Path, settings: Settings, table: Path | None = None) -> None:
         sets.append({name: crops.nodules for name, crops in of_crops.items()})
     logger.info("nodules ready after %.0f s", time.monotonic() - began)
 
-    if training.backbone and training.clip:
+    if training.backbone and training.clip and not only_measure:
         full = full_tokenizer(training.clip["text_cfg"]["context_length"])
         vocabulary = sorted(set(full(every_wording()).flatten().tolist()))
         text_config = training.clip["text_cfg"] | {"vocab_size": len(vocabulary)}
@@ -610,13 +668,18 @@ def train(file: Path, settings: Settings, table: Path | None = None) -> None:
         }
         (folder / PATIENTS).write_text(json.dumps(seen) + "\n")
         sources[1] = sources[1]._replace(crops=of_crops["test"])
-    train_network(
-        training, [of.train for of in sources], [of.validation for of in sources], network
-    )
+    if only_measure:
+        network.load_trained_state(load_file(folder / FOLD_FILE))
+        seconds = Card.model_validate_json((folder / CARD).read_text()).training["seconds"]
+    else:
+        train_network(
+            training, [of.train for of in sources], [of.validation for of in sources], network
+        )
+        seconds = time.monotonic() - began
     command = f"python -m inference.train {file}" + (
         " --crops FOLDER/lidc_nodules.csv" if table else ""
     )
-    write_card(training, command, time.monotonic() - began, network, sources, folder)
+    write_card(training, command, seconds, network, sources, folder)
 
 
 def main() -> int:
@@ -626,9 +689,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", type=Path, help="the configuration; its folder becomes the model")
     parser.add_argument("--crops", type=Path, help="a table of crops, as inference.crops reads it")
+    parser.add_argument(
+        "--measure", action="store_true", help="leave the network, measure it and write the card"
+    )
     arguments = parser.parse_args()
     try:
-        train(arguments.file, read_settings(os.environ), arguments.crops)
+        train(
+            arguments.file,
+            read_settings(os.environ),
+            arguments.crops,
+            only_measure=arguments.measure,
+        )
     except (OSError, yaml.YAMLError, ValidationError, DataUnusable, ModelUnusable) as error:
         print(f"Training cannot start: {error}", file=sys.stderr)
         return 1

@@ -27,6 +27,18 @@ class Request(_Message):
     nodule_mm: Triple
 
 
+class CalibrationPoint(_Message):
+    """Held out nodules with probabilities from `low` to `high`, and what came true of them."""
+
+    low: Probability
+    high: Probability
+    n: int
+    mean_probability: Probability
+    share: Probability
+    lower: Probability
+    upper: Probability
+
+
 class Model(_Message):
     """The model version that answered."""
 
@@ -40,6 +52,8 @@ class Model(_Message):
     notice: str
     backbone: str
     token_mm: float
+    calibration: list[CalibrationPoint] = []
+    calibration_truth: str = ""
 
 
 class Plane(_Message):
@@ -66,6 +80,28 @@ class Faithfulness(_Message):
     random_drop: Finite
 
 
+class Similar(_Message):
+    """A nodule of the model's reference set: nearest ones first.
+
+    `distance` is one less the cosine of the embeddings; `thumbnail` a PNG in base64.
+    """
+
+    id: str
+    distance: Annotated[float, Field(ge=0, le=2.001, allow_inf_nan=False)]
+    malignant: bool
+    truth: str
+    diameter_mm: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    thumbnail: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+=*$", max_length=40_000)]
+
+
+class Likeness(_Message):
+    """How far a nodule lies from those the model was trained on."""
+
+    distance: Finite
+    unlike_above: Finite
+    unlike: bool
+
+
 class Done(_Message):
     """The prediction of one nodule; what a system does not say of it is empty."""
 
@@ -79,6 +115,8 @@ class Done(_Message):
     relevance_scale: Finite = 0
     faithfulness: Faithfulness | None = None
     embedding: list[Finite] = []
+    similar: list[Similar] = []
+    likeness: Likeness | None = None
     device: str = ""
     seconds: float = 0
 

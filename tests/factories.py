@@ -178,6 +178,17 @@ def a_result(probability: float = 0.73, **changes: Any) -> dict[str, Any]:
         "relevance_scale": 0.4321098,
         "faithfulness": {"deletion_drop": 0.31415926, "random_drop": 0.0271828},
         "embedding": [0.5, -0.5],
+        "similar": [
+            {
+                "id": "generated-7",
+                "distance": 0.2718281828,
+                "malignant": True,
+                "truth": "generated",
+                "diameter_mm": 12.5,
+                "thumbnail": "iVBORw0KGgo=",
+            }
+        ],
+        "likeness": {"distance": 9.8696044, "unlike_above": 8.25, "unlike": True},
         "device": "cpu",
         "seconds": 1.5,
         **changes,

@@ -428,6 +428,8 @@ class ScoreSerializer(serializers.Serializer[Any]):
 
     probability = serializers.FloatField()
     probability_raw = serializers.FloatField()
+    wording = serializers.CharField()
+    unlike_training = serializers.BooleanField(allow_null=True)
 
 
 class PlaneSerializer(serializers.Serializer[Any]):
@@ -458,6 +460,16 @@ class SaliencySerializer(serializers.Serializer[Any]):
     faithfulness = FaithfulnessSerializer()
 
 
+class SimilarSerializer(serializers.Serializer[Any]):
+    """A nodule of the model's reference set; the image is a PNG as an address of its own."""
+
+    distance = serializers.FloatField()
+    malignant = serializers.BooleanField()
+    truth = serializers.CharField()
+    diameter_mm = serializers.FloatField()
+    image = serializers.CharField()
+
+
 class NoduleAiSerializer(serializers.Serializer[Any]):
     """What the AI says of a nodule; the parts the condition does not show are absent.
 
@@ -472,6 +484,26 @@ class NoduleAiSerializer(serializers.Serializer[Any]):
         child=serializers.DictField(child=serializers.FloatField()), required=False
     )
     saliency = SaliencySerializer(required=False)
+    similar = SimilarSerializer(many=True, required=False)
+
+
+class CalibrationPointSerializer(serializers.Serializer[Any]):
+    """Held out nodules scored alike, and the share that was malignant, with its 95 % interval."""
+
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+    n = serializers.IntegerField()
+    mean_probability = serializers.FloatField()
+    share = serializers.FloatField()
+    lower = serializers.FloatField()
+    upper = serializers.FloatField()
+
+
+class CalibrationSerializer(serializers.Serializer[Any]):
+    """What came true of the model's probabilities; shown with the score alone."""
+
+    truth = serializers.CharField()
+    points = CalibrationPointSerializer(many=True)
 
 
 class ModelSerializer(serializers.Serializer[Any]):
@@ -481,6 +513,7 @@ class ModelSerializer(serializers.Serializer[Any]):
     version = serializers.CharField()
     notice = serializers.CharField()
     demonstration = serializers.BooleanField()
+    calibration = CalibrationSerializer(required=False)
 
 
 class AiSerializer(serializers.Serializer[Any]):
@@ -538,10 +571,14 @@ class AiView(ReaderView):
             (job.prediction.model_version for job in jobs if job.status == JobStatus.DONE), None
         )
         card = version.card if version else {}
+        wording = reading.reader.study.rules.ai.score_wording
         return Response(
             {
                 "nodules": {
-                    str(job.nodule_id): {**_shown(job, items), **({} if given else _place(job))}
+                    str(job.nodule_id): {
+                        **_shown(job, items, wording),
+                        **({} if given else _place(job)),
+                    }
                     for job in jobs
                     if given or job.status == JobStatus.DONE  # else nothing is marked
                 },
@@ -550,6 +587,7 @@ class AiView(ReaderView):
                     "version": version.version if version else "",
                     "notice": card.get("notice", ""),
                     "demonstration": card.get("demonstration", False),
+                    **(_calibration(card) if Item.SCORE in items else {}),
                 },
             }
         )
@@ -559,7 +597,14 @@ def _place(job: Job) -> dict[str, Any]:
     return {"place": NoduleSerializer(job.nodule).data}
 
 
-def _shown(job: Job, items: tuple[Item, ...]) -> dict[str, Any]:
+def _calibration(card: dict[str, Any]) -> dict[str, Any]:
+    points = card.get("calibration")
+    if not points:
+        return {}
+    return {"calibration": {"truth": card["calibration_truth"], "points": points}}
+
+
+def _shown(job: Job, items: tuple[Item, ...], wording: str) -> dict[str, Any]:
     if job.status != JobStatus.DONE:
         return {"status": "failed", "detail": job.detail or "The AI has not answered."}
     bundle = job.prediction.bundle
@@ -567,9 +612,20 @@ def _shown(job: Job, items: tuple[Item, ...]) -> dict[str, Any]:
         Item.SCORE: {
             "probability": job.prediction.probability,
             "probability_raw": job.prediction.probability_raw,
+            "wording": wording,
+            "unlike_training": (bundle.get("likeness") or {}).get("unlike"),
         },
-        Item.SEMANTIC: bundle["semantic"],
     }
+    if bundle["semantic"]:
+        parts[Item.SEMANTIC] = bundle["semantic"]
+    if bundle.get("similar"):
+        parts[Item.SIMILAR] = [
+            {
+                **{name: one[name] for name in ("distance", "malignant", "truth", "diameter_mm")},
+                "image": f"data:image/png;base64,{one['thumbnail']}",
+            }
+            for one in bundle["similar"]
+        ]
     if bundle["planes"]:
         parts[Item.SALIENCY] = {
             "planes": bundle["planes"],

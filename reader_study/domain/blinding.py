@@ -13,11 +13,12 @@ class Item(StrEnum):
     SCORE = "score"
     SEMANTIC = "semantic"
     SALIENCY = "saliency"
+    SIMILAR = "similar"
     REFERENCE = "reference"
 
 
 # The AI's part of `Item`; a condition names some of them.
-ARTEFACTS = (Item.SCORE, Item.SEMANTIC, Item.SALIENCY)
+ARTEFACTS = (Item.SCORE, Item.SEMANTIC, Item.SALIENCY, Item.SIMILAR)
 
 # The stages in which the unaided answer is locked, so that the AI can no longer colour it.
 _AFTER_LOCK = frozenset({Stage.AIDED, Stage.SUBMITTED})

@@ -28,7 +28,9 @@ class StageOfDesign(Strict):
         wrong = Mistakes()
         if set(self.shows) - set(ARTEFACTS):
             wrong.at(
-                "shows", says="only the AI's score, semantic features and saliency can be shown"
+                "shows",
+                says="only the AI's score, semantic features, saliency and similar nodules can be "
+                "shown",
             )
         if self.stage is Stage.UNAIDED and self.shows:
             wrong.at("shows", says="the unaided stage shows nothing of the AI")

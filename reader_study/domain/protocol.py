@@ -55,6 +55,12 @@ class Ai(Strict):
 
     model: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     when_inference_failed: Literal["read_and_tell", "keep_closed"] = "read_and_tell"
+    score_wording: str = later(
+        "probability of malignancy (calibrated)",
+        min_length=1,
+        max_length=120,
+        description="What the score is called beside its number.",
+    )
 
 
 class Protocol(Strict):

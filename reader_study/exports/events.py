@@ -38,7 +38,11 @@ EXPOSURES = (
     *_READING,
     Column("nodule", "integer", "the nodule's number in its case"),
     Column("nodule_id", "integer", "the nodule in the whole study"),
-    Column("artefact", "text", "the AI artefact that was on screen: score, semantic or saliency"),
+    Column(
+        "artefact",
+        "text",
+        "the AI artefact that was on screen: score, semantic, saliency or similar",
+    ),
     Column("shown_at", "time, UTC", "when it came on screen, to a few seconds"),
     Column("hidden_at", "time, UTC", "when it left the screen; exact in its distance to shown_at"),
     Column("seconds", "number", "how long it was on screen"),

@@ -582,7 +582,10 @@ class _Hidden:
         for prediction in predictions:
             bundle = prediction.bundle
             parts: dict[Item | None, Any] = {
-                Item.SCORE: [bundle["probability"], bundle["probability_raw"]],
+                Item.SCORE: [
+                    *(bundle["probability"], bundle["probability_raw"]),
+                    prediction.model_version.card.get("calibration"),
+                ],
                 Item.SEMANTIC: bundle["semantic"],
                 Item.SALIENCY: [
                     *(plane["relevance"] for plane in bundle["planes"]),
@@ -590,7 +593,14 @@ class _Hidden:
                     bundle["relevance_scale"],
                     bundle["faithfulness"],
                 ],
-                Item.REFERENCE: [bundle["embedding"], prediction.bundle_hash, bundle["input_hash"]],
+                Item.SIMILAR: [
+                    [one[name] for name in ("distance", "diameter_mm", "truth", "thumbnail")]
+                    for one in bundle["similar"]
+                ],
+                Item.REFERENCE: [
+                    *(bundle["embedding"], prediction.bundle_hash, bundle["input_hash"]),
+                    bundle["likeness"],
+                ],
             }
             for item, values in parts.items():
                 for text in _leaves(values):
@@ -655,6 +665,13 @@ def _marked(study: Study, mark: str) -> dict[str, Any]:
             "notice": f"notice of model {mark}",
             "backbone": f"backbone of model {mark}",
             "token_mm": 7.0,
+            "calibration": [
+                {
+                    **{name: number() for name in ("low", "high", "mean_probability")},
+                    **{name: number() for name in ("share", "lower", "upper")},
+                    "n": 9,
+                }
+            ],
         },
         "input_hash": secrets.token_hex(32),
         "probability": number(),
@@ -667,6 +684,17 @@ def _marked(study: Study, mark: str) -> dict[str, Any]:
         "relevance_scale": number(),
         "faithfulness": {"deletion_drop": number(), "random_drop": number()},
         "embedding": [number(), number()],
+        "similar": [
+            {
+                "id": "x",
+                "distance": number(),
+                "malignant": True,
+                "truth": secrets.token_hex(32),
+                "diameter_mm": number(),
+                "thumbnail": secrets.token_hex(32),
+            }
+        ],
+        "likeness": {"distance": number(), "unlike_above": number(), "unlike": True},
         "device": "cpu",
         "seconds": 1.0,
     }

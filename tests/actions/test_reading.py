@@ -178,9 +178,9 @@ def test_the_ai_is_handed_out_after_the_lock_only_and_this_is_noted():
     lock_unaided(**by(reading), answers=answers_of(reading))
     _, items = show_ai(**by(reading))
 
-    assert items == (Item.SCORE, Item.SEMANTIC, Item.SALIENCY)
+    assert items == (Item.SCORE, Item.SEMANTIC, Item.SALIENCY, Item.SIMILAR)
     assert Event.objects.get(kind="ai_sent").data == {
-        "items": ["score", "semantic", "saliency"],
+        "items": ["score", "semantic", "saliency", "similar"],
         "bundles": {str(prediction.job.nodule_id): prediction.bundle_hash},
     }
 

@@ -73,6 +73,11 @@ def test_a_reading_goes_from_open_to_submitted_over_the_api(room):
     assert of_nodule["semantic"]["margin"]["spiculated"] == 0.625
     assert len(of_nodule["saliency"]["planes"]) == 3
     assert ai["model"]["demonstration"] is True
+    (similar,) = of_nodule["similar"]
+    assert similar["image"] == "data:image/png;base64,iVBORw0KGgo="
+    assert (similar["malignant"], similar["distance"]) == (True, 0.2718281828)
+    assert of_nodule["score"]["unlike_training"] is True
+    assert of_nodule["score"]["wording"] == "probability of malignancy (calibrated)"
     revised = answers_of(reading, malignancy=66)
     done = room(reading, "submit", answers=revised).json()
     assert (done["stage"], done["next"]) == ("submitted", None)
@@ -94,6 +99,7 @@ def test_the_ai_shows_only_what_the_condition_names(room):
     (of_nodule,) = response.json()["nodules"].values()
     assert set(of_nodule) == {"status", "detail", "semantic"}
     assert b"0.73" not in response.content
+    assert "calibration" not in response.json()["model"]
 
 
 def test_a_nodule_the_ai_failed_on_says_so_after_the_lock(room):

@@ -134,7 +134,7 @@ export interface Series {
   prior?: boolean
 }
 
-export type Artefact = 'score' | 'semantic' | 'saliency'
+export type Artefact = 'score' | 'semantic' | 'saliency' | 'similar'
 
 export interface Draft {
   version: number
@@ -199,7 +199,35 @@ export interface Saliency {
   /** The relevance that is drawn in the strongest colour. */
   scale: number
   token_mm: number
-  faithfulness: { deletion_drop: number; random_drop: number }
+  faithfulness: { deletion_drop: number; random_drop: number } | null
+}
+
+/** A nodule of the model's reference set. */
+export interface Similar {
+  /** From 0, the same, to 2. */
+  distance: number
+  malignant: boolean
+  /** Where the truth comes from. */
+  truth: string
+  diameter_mm: number
+  /** An address that holds the image itself. */
+  image: string
+}
+
+/** Held out nodules scored alike, and the share of them that was malignant. */
+export interface CalibrationPoint {
+  low: number
+  high: number
+  n: number
+  mean_probability: number
+  share: number
+  lower: number
+  upper: number
+}
+
+export interface Calibration {
+  truth: string
+  points: CalibrationPoint[]
 }
 
 export interface NoduleAi {
@@ -207,14 +235,28 @@ export interface NoduleAi {
   place?: Nodule
   status: 'done' | 'failed'
   detail: string
-  score?: { probability: number; probability_raw: number }
+  score?: {
+    probability: number
+    probability_raw: number
+    /** What the protocol calls the score. */
+    wording: string
+    /** Whether the nodule is unlike those of the training; null where that is not known. */
+    unlike_training: boolean | null
+  }
   semantic?: Record<string, Record<string, number>>
   saliency?: Saliency
+  similar?: Similar[]
 }
 
 export interface Ai {
   nodules: Record<string, NoduleAi>
-  model: { title: string; version: string; notice: string; demonstration: boolean }
+  model: {
+    title: string
+    version: string
+    notice: string
+    demonstration: boolean
+    calibration?: Calibration
+  }
 }
 
 export interface Problem {

@@ -1,5 +1,7 @@
-import type { NoduleAi } from '../api/types'
+import type { Calibration, NoduleAi } from '../api/types'
 import { colour } from '../viewer/saliency'
+import { CalibrationCurve } from './calibration'
+import { SimilarNodules } from './similar'
 import type { AiResult } from './state'
 
 export interface Overlay {
@@ -49,7 +51,12 @@ export function AiPanel({ result, nodule, onRetry, ...rest }: AiPanelProps) {
       {nodule === null ? (
         <p class="quiet">The AI speaks of nodules; choose one.</p>
       ) : (
-        <OfNodule ai={nodules[nodule.id]} number={nodule.number} {...rest} />
+        <OfNodule
+          ai={nodules[nodule.id]}
+          number={nodule.number}
+          calibration={model.calibration}
+          {...rest}
+        />
       )}
     </section>
   )
@@ -58,11 +65,12 @@ export function AiPanel({ result, nodule, onRetry, ...rest }: AiPanelProps) {
 function OfNodule({
   ai,
   number,
+  calibration,
   overlay,
   overlayDrawn,
   onOverlay,
   onJump,
-}: { ai: NoduleAi | undefined; number: number } & Pick<
+}: { ai: NoduleAi | undefined; number: number; calibration: Calibration | undefined } & Pick<
   AiPanelProps,
   'overlay' | 'overlayDrawn' | 'onOverlay' | 'onJump'
 >) {
@@ -73,16 +81,21 @@ function OfNodule({
       </p>
     )
   }
-  const { score, saliency } = ai
+  const { score, saliency, similar } = ai
   return (
     <>
       {score && (
         <div class="score">
           <p>
-            AI: <strong data-probability>{score.probability.toFixed(2)}</strong> probability of
-            malignancy (calibrated)
+            AI: <strong data-probability>{score.probability.toFixed(2)}</strong> {score.wording}
           </p>
-          <meter min={0} max={1} value={score.probability} aria-label="Probability of malignancy" />
+          <meter min={0} max={1} value={score.probability} aria-label={score.wording} />
+          {score.unlike_training && (
+            <p class="unlike" role="note">
+              This nodule is unlike those the model was trained on; its output may mean less.
+            </p>
+          )}
+          {calibration && <CalibrationCurve {...calibration} at={score.probability} />}
         </div>
       )}
       {saliency && (
@@ -120,10 +133,14 @@ function OfNodule({
             <span>{saliency.scale.toPrecision(2)}</span>
           </div>
           <p class="quiet">
-            Attention of the model, not a segmentation; {Math.round(saliency.token_mm)} mm per cell.
-            Hiding the marked cells changes the output by{' '}
-            {saliency.faithfulness.deletion_drop.toFixed(2)}, hiding random ones by{' '}
-            {saliency.faithfulness.random_drop.toFixed(2)}.
+            Attention of the model, not a segmentation; {Math.round(saliency.token_mm)} mm per cell.{' '}
+            {saliency.faithfulness && (
+              <>
+                Hiding the marked cells changes the output by{' '}
+                {saliency.faithfulness.deletion_drop.toFixed(2)}, hiding random ones by{' '}
+                {saliency.faithfulness.random_drop.toFixed(2)}.
+              </>
+            )}
           </p>
           {overlay.on && !overlayDrawn && (
             <p class="quiet">
@@ -135,6 +152,7 @@ function OfNodule({
           )}
         </div>
       )}
+      {similar && <SimilarNodules similar={similar} />}
     </>
   )
 }

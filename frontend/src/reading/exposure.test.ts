@@ -5,7 +5,7 @@ import { artefactsOnScreen, exposureChanges } from './exposure'
 const AI: NoduleAi = {
   status: 'done',
   detail: '',
-  score: { probability: 0.5, probability_raw: 0.5 },
+  score: { probability: 0.5, probability_raw: 0.5, wording: 'chance', unlike_training: null },
   semantic: {},
   saliency: {
     planes: [],
@@ -28,6 +28,14 @@ test('nothing is on screen in a hidden tab, in the case section, or where the AI
   expect(artefactsOnScreen(null, AI, looking)).toEqual([])
   expect(artefactsOnScreen(1, { ...AI, status: 'failed' }, looking)).toEqual([])
   expect(artefactsOnScreen(1, undefined, looking)).toEqual([])
+})
+
+test('similar nodules are on screen when there are some', () => {
+  const one = { distance: 0.1, malignant: true, truth: 'panel', diameter_mm: 9, image: 'data:,' }
+  const artefacts = (similar: (typeof one)[]) =>
+    artefactsOnScreen(1, { ...AI, similar }, looking).map(({ artefact }) => artefact)
+  expect(artefacts([one])).toContain('similar')
+  expect(artefacts([])).not.toContain('similar')
 })
 
 test('going to another nodule hides one set of artefacts and shows another', () => {

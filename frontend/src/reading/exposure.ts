@@ -17,6 +17,7 @@ export function artefactsOnScreen(
   if (ai.score) artefacts.push('score')
   if (ai.semantic) artefacts.push('semantic')
   if (ai.saliency && overlayDrawn) artefacts.push('saliency')
+  if (ai.similar?.length) artefacts.push('similar')
   return artefacts.map(artefact => ({ nodule, artefact }))
 }
 

@@ -82,7 +82,12 @@ export function anAi(): Ai {
   const of = (probability: number) => ({
     status: 'done' as const,
     detail: '',
-    score: { probability, probability_raw: probability },
+    score: {
+      probability,
+      probability_raw: probability,
+      wording: 'probability of malignancy (calibrated)',
+      unlike_training: null,
+    },
     semantic: { margin: { smooth: 0.2, spiculated: 0.8 } },
   })
   return {
