@@ -140,3 +140,30 @@ def parse_result(message: Any) -> Done | Failed:
         pydantic.ValidationError: it is not one.
     """
     return _RESULT.validate_python(message)
+
+
+class SelfTest(_Message):
+    """How far a model's scores are from those kept with it."""
+
+    nodules: Annotated[int, Field(ge=1)]
+    score_differs_by: Finite
+    embedding_differs_by: Finite
+    tolerance: Finite
+    passed: bool
+
+
+class Registration(_Message):
+    """What `python -m inference.selftest` says of a model."""
+
+    model: Model
+    input: dict[str, Any]
+    selftest: SelfTest
+
+
+def parse_registration(message: Any) -> Registration:
+    """Read what the self-test printed.
+
+    Raises:
+        pydantic.ValidationError: it is not that.
+    """
+    return Registration.model_validate(message)

@@ -9,18 +9,27 @@ import json
 import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 from kombu.exceptions import OperationalError
 from pydantic import ValidationError
 
 import broker
 from reader_study.actions.study import open_if_ready
 from reader_study.celery import app
+from reader_study.domain.errors import ModelRefused
 from reader_study.models import Job, JobStatus, ModelVersion, Nodule, Prediction, Study
-from reader_study.payloads import PREDICT, Done, Failed, Request, parse_result
+from reader_study.payloads import (
+    PREDICT,
+    Done,
+    Failed,
+    Model,
+    Registration,
+    Request,
+    parse_result,
+)
 
 RECORD = "reader_study.record_prediction"
 
@@ -64,9 +73,12 @@ def _send_all(jobs: Iterable[Job], now: datetime) -> None:
 
 
 @transaction.atomic
-def request_predictions(*, study: Study, now: datetime) -> int:
-    """Ask for the prediction of every nodule that has none; return how many were asked for."""
-    model = study.rules.ai.model
+def request_predictions(*, study: Study, now: datetime, model: str | None = None) -> int:
+    """Ask for the prediction of every nodule that has none; return how many were asked for.
+
+    The model is the protocol's, or another one whose predictions are wanted beside them.
+    """
+    model = model or study.rules.ai.model
     missing = Nodule.objects.of_study(study).exclude(jobs__model=model)
     created = Job.objects.bulk_create(
         [
@@ -81,6 +93,74 @@ def request_predictions(*, study: Study, now: datetime) -> int:
     jobs = list(asked)
     transaction.on_commit(lambda: _send_all(jobs, now))
     return len(jobs)
+
+
+@transaction.atomic
+def ask_again(*, study: Study, model: str, now: datetime) -> int:
+    """Send again what has failed; return how many. The reason stays until an answer arrives."""
+    failed = Job.objects.filter(
+        nodule__in=Nodule.objects.of_study(study), model=model, status=JobStatus.FAILED
+    ).select_related("nodule__series")
+    jobs = list(failed)
+    Job.objects.filter(pk__in=[job.pk for job in jobs]).update(
+        status=JobStatus.WAITING, ended_at=None, attempts=0, retry_at=now + HANDING_OVER
+    )
+    transaction.on_commit(lambda: _send_all(jobs, now))
+    return len(jobs)
+
+
+class Standing(NamedTuple):
+    """How far a model is with the nodules of a study."""
+
+    nodules: int
+    done: int
+    waiting: int
+    failed: list[Job]
+
+
+def standing(*, study: Study, model: str) -> Standing:
+    """Count a model's predictions; failed ones with their reason."""
+    nodules = Nodule.objects.of_study(study)
+    jobs = Job.objects.filter(nodule__in=nodules, model=model)
+    counts = dict(jobs.values_list("status").annotate(Count("pk")))
+    failed = jobs.filter(status=JobStatus.FAILED).select_related("nodule__series__case")
+    return Standing(
+        nodules.count(),
+        counts.get(JobStatus.DONE, 0),
+        counts.get(JobStatus.WAITING, 0),
+        list(failed.order_by("nodule__series__case", "nodule__number")),
+    )
+
+
+@transaction.atomic
+def register_model(*, registration: Registration, now: datetime) -> tuple[ModelVersion, bool]:
+    """Keep a model version that may be asked; return it, and whether it is new.
+
+    Raises:
+        ModelRefused: its self-test did not pass.
+    """
+    test = registration.selftest
+    if not test.passed or max(test.score_differs_by, test.embedding_differs_by) > test.tolerance:
+        raise ModelRefused(
+            f"{registration.model.name} {registration.model.version} does not score the nodules "
+            f"kept with it as it did: scores differ by {test.score_differs_by:.1e}, embeddings by "
+            f"{test.embedding_differs_by:.1e}, allowed are {test.tolerance:.1e}."
+        )
+    return _version_of(registration.model, now)
+
+
+def _version_of(model: Model, now: datetime) -> tuple[ModelVersion, bool]:
+    return ModelVersion.objects.get_or_create(
+        hash=model.hash,
+        code_hash=model.code_hash,
+        defaults={
+            "name": model.name,
+            "version": model.version,
+            "weights_hash": model.weights_hash,
+            "card": model.model_dump(mode="json"),
+            "first_seen_at": now,
+        },
+    )
 
 
 @transaction.atomic
@@ -120,18 +200,8 @@ def _open(study: Study, now: datetime) -> None:
 
 def _store(job: Job, result: Done, now: datetime) -> None:
     bundle = result.model_dump(mode="json")
-    card = bundle.pop("model")
-    version, _ = ModelVersion.objects.get_or_create(
-        hash=result.model.hash,
-        code_hash=result.model.code_hash,
-        defaults={
-            "name": result.model.name,
-            "version": result.model.version,
-            "weights_hash": result.model.weights_hash,
-            "card": card,
-            "first_seen_at": now,
-        },
-    )
+    del bundle["model"]
+    version, _ = _version_of(result.model, now)
     Prediction.objects.create(
         job=job,
         model_version=version,

@@ -144,3 +144,15 @@ class ResultsSealed(Refusal):
     """Results are computed and seen only after the lock of the database."""
 
     code = "results_sealed"
+
+
+class ModelRefused(Refusal):
+    """A model that cannot be registered: it does not score its own nodules as it did."""
+
+    code = "model_refused"
+
+
+class ScoresInvalid(Refusal):
+    """A file of another system's scores that cannot be stored; nothing of it is."""
+
+    code = "scores_invalid"

@@ -44,7 +44,11 @@ def test_a_submitted_reading_is_a_row_a_nodule_stage_and_question_with_the_ai_be
         ("aided", "1", "70"),
         ("aided", "2", "70"),
     ]
-    assert [row["shown"] for row in malignancy] == ["", "", *["score|semantic|saliency|similar"] * 2]
+    assert [row["shown"] for row in malignancy] == [
+        "",
+        "",
+        *["score|semantic|saliency|similar"] * 2,
+    ]
     assert {row["ai_probability"] for row in malignancy} == {"0.73"}
     assert malignancy[-1]["bundle_hash"] == prediction.bundle_hash
     margin = next(row for row in rows if row["question"] == "margin")
