@@ -187,7 +187,17 @@ test('marks of the unaided answer stay, beside those of the AI', async () => {
   }
   stored.ai = async () => ({
     nodules: {
-      30: { status: 'done', detail: '', place, score: { probability: 0.4, probability_raw: 0.4 } },
+      30: {
+        status: 'done',
+        detail: '',
+        place,
+        score: {
+          probability: 0.4,
+          probability_raw: 0.4,
+          wording: 'probability of malignancy',
+          unlike_training: null,
+        },
+      },
     },
     model: { title: 'Demo', version: '1', notice: '', demonstration: true },
   })
