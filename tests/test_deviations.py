@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from reader_study.actions.conduct import lock_database
+from reader_study.actions.protocol import amend_protocol
 from reader_study.actions.schedule import open_early
 from reader_study.actions.unlocking import unlock_reading
 from reader_study.actions.verification import verify_study
@@ -19,7 +20,7 @@ from reader_study.exports.tables import write_tables
 from reader_study.models import Deviation, Job, JobStatus, Prediction, Reading, Role
 from tests.conduct import Conductor, a_study_to_conduct
 from tests.domain.designs import CROSSOVER
-from tests.factories import NOW, a_member, answers_of
+from tests.factories import NOW, a_member, a_protocol, answers_of
 
 pytestmark = pytest.mark.django_db
 
@@ -131,6 +132,18 @@ def test_a_page_that_was_there_before_its_reading_was_begun_is_noted(conductor):
     told(conductor, reading, "a", 30 * 60_000.0)
 
     assert recorded() == [("browser_clock", {"ahead_seconds": 19 * 60})]
+
+
+def test_an_amendment_after_the_first_reading_is_one_and_before_it_is_none(conductor):
+    study = a_study_to_conduct(1, 1)
+    reading = next(conductor.readings(study, 1))
+    by = {"study": study, "by": None, "now": NOW, "reason": "a longer text"}
+    amend_protocol(**by, document=a_protocol(summary="Before."))
+    conductor.call(reading, "open")
+    amend_protocol(**by, document=a_protocol(summary="After."))
+
+    detail = {"reason": "a longer text", "version": 3, "changed": "summary"}
+    assert recorded() == [("amendment", detail)]
 
 
 def test_a_deviation_cannot_be_taken_back(conductor):

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
+from reader_study.actions.deviations import record_deviation
 from reader_study.actions.locked import must_not_be_locked
 from reader_study.domain.amendment import Change, Phase, changes, refused
+from reader_study.domain.deviation import Kind
 from reader_study.domain.errors import AmendmentRefused
 from reader_study.domain.mistakes import Place
 from reader_study.domain.protocol import parse_protocol, problems_of, protocol_hash
@@ -88,6 +90,16 @@ def amend_protocol(
     study.title = protocol.title
     study.protocol, study.protocol_hash = protocol.model_dump(mode="json"), digest
     study.save(update_fields=["title", "protocol", "protocol_hash"])
+    if phase is Phase.BEGUN:
+        places = sorted({".".join(map(str, each.place)) for each in changes(last.rules, protocol)})
+        record_deviation(
+            study=study,
+            kind=Kind.AMENDMENT,
+            now=now,
+            reason=reason,
+            version=last.number + 1,
+            changed=", ".join(places),
+        )
     return ProtocolVersion.objects.create(
         study=study,
         number=last.number + 1,
