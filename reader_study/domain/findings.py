@@ -89,8 +89,8 @@ def match(
     A mark hits a lesion within its acceptance radius: the radius of the lesion, or
     `acceptance_mm` where that is more. The nearest pair of all is matched first, then the nearest
     of what is left. A further mark on a lesion that is matched is on it `again`: it is no
-    false positive, and counts for nothing. Equal distances go to the mark that was made first,
-    and to the lesion that is named first.
+    false positive, and counts for nothing, whatever its rating. Equal distances go to the mark
+    that was made first, and to the lesion that is named first.
     """
     pairs = sorted(
         (distance, number, at)
@@ -108,6 +108,53 @@ def match(
     for _, number, at in pairs:
         found.setdefault(number, Hit(lesions[at].name, again=True))
     return [found.get(number, Hit(None)) for number in range(len(marks))]
+
+
+class Marked(NamedTuple):
+    """One mark of one reader under one condition; `rating` ranks it."""
+
+    reader: str
+    case: str
+    modality: str
+    point_mm: tuple[float, float, float]
+    rating: float
+
+
+def froc_tables(
+    marks: Sequence[Marked],
+    lesions: Mapping[str, Sequence[Lesion]],
+    *,
+    acceptance_mm: float,
+) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """Return the rows of the marks and of the truth, as `froc` of the statistics reads them.
+
+    Parameters
+    ----------
+    lesions : what there is to find in every case that was read; none in a case without
+    acceptance_mm : as in `match`
+
+    Returns
+    -------
+    (reader, case, modality, LL or NL, lesion, rating) of each mark that counts, and
+    (case, 1 or 0, lesion) of each lesion, or of each case without one.
+    """
+    of_reading: dict[tuple[str, str, str], list[Marked]] = {}
+    for mark in marks:
+        of_reading.setdefault((mark.reader, mark.case, mark.modality), []).append(mark)
+    rows: list[tuple[str, ...]] = []
+    for (reader, case, modality), own in of_reading.items():
+        hits = match([m.point_mm for m in own], lesions[case], acceptance_mm=acceptance_mm)
+        for mark, hit in zip(own, hits, strict=True):
+            if hit.again:
+                continue
+            kind = "NL" if hit.lesion is None else "LL"
+            rows.append((reader, case, modality, kind, hit.lesion or "", repr(mark.rating)))
+    truth: list[tuple[str, ...]] = [
+        row
+        for case, own in lesions.items()
+        for row in ([(case, "1", each.name) for each in own] or [(case, "0", "")])
+    ]
+    return rows, truth
 
 
 def _distance(a: Sequence[float], b: Sequence[float]) -> float:

@@ -85,12 +85,14 @@ def reports(
     answers = (
         Answer.objects.current()
         .filter(reading__reader__study=study)
-        .select_related("reading__reader__study", "reading__case")
+        .select_related("reading__reader__study", "reading__version", "reading__case")
         .order_by("reading__case_id", "pk")
     )
     images: dict[int, Images] = {}
     last: Case | None = None
     nodules = {str(nodule.pk): nodule for nodule in Nodule.objects.of_study(study)}
+    # Under an amended protocol other things may have been asked.
+    asked: dict[str, Mapping[str, Question]] = {}
     of_case: dict[int, list[Series]] = {}
     for series in Series.objects.filter(case__study=study):
         of_case.setdefault(series.case_id, []).append(series)
@@ -105,8 +107,12 @@ def reports(
                 for each in of_case[case.pk]
             }
             last = case
-        report = _Report(study, answer, images, nodules, archive, as_in_archive).make()
         reading = answer.reading
+        if answer.protocol_hash not in asked:
+            form_of_a_mark = reading.rules.questionnaire.of_a_mark
+            asked[answer.protocol_hash] = {question.name: question for question in form_of_a_mark}
+        questions = asked[answer.protocol_hash]
+        report = _Report(questions, answer, images, nodules, archive, as_in_archive).make()
         parts = (reading.reader.pseudonym, case.pseudonym, str(reading.session), answer.stage)
         name = "_".join(part.replace(" ", "-") for part in parts)
         yield f"{name}_{answer.pk}.dcm", report
@@ -115,7 +121,7 @@ def reports(
 class _Report:
     def __init__(
         self,
-        study: Study,
+        questions: Mapping[str, Question],
         answer: Answer,
         images: Mapping[int, Images],
         nodules: Mapping[str, Nodule],
@@ -125,7 +131,7 @@ class _Report:
         self.form = answer.answers
         self.answer, self.images, self.nodules = answer, images, nodules
         self.archive, self.as_in_archive = archive, as_in_archive
-        self.questions = {q.name: q for q in study.rules.questionnaire.of_a_mark}
+        self.questions = questions
         self.evidence: dict[str, Dataset] = {}
         reading = answer.reading
         self.session = f"session {reading.session}, {reading.arm}, {answer.stage}"

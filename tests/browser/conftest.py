@@ -127,9 +127,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return DOCUMENTED
 
 
-def a_study_with_members(title: str) -> Study:
-    """A study without cases, with a reader and a coordinator."""
-    study = create_study(slug="study", document=a_protocol(title=title), now=timezone.now())
+def a_study_with_members(title: str, document: dict[str, Any] | None = None) -> Study:
+    """A study without cases, with a reader and a coordinator; by the demonstration's protocol."""
+    protocol = {**(document or a_protocol()), "title": title}
+    study = create_study(slug="study", document=protocol, now=timezone.now())
     for name, role, pseudonym in (
         ("reader", Role.READER, "R01"),
         ("coordinator", Role.COORDINATOR, "Desk"),
@@ -186,8 +187,10 @@ def two_cases(live_server: Any, tmp_path: Path) -> Study:
     return study
 
 
-def a_study_of_images(cases: Sequence[phantom.Case], folder: Path) -> Study:
-    study = a_study_with_members("Images alone")
+def a_study_of_images(
+    cases: Sequence[phantom.Case], folder: Path, document: dict[str, Any] | None = None
+) -> Study:
+    study = a_study_with_members("Images alone", document)
     for case in cases:
         phantom.write_case(case, folder / case.patient_id)
     phantom.write_nodules_csv(cases, folder / "nodules.csv")

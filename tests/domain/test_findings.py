@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from reader_study.domain.answers import each_answer, find_problems, only_asked
 from reader_study.domain.errors import ProtocolInvalid
-from reader_study.domain.findings import Findings, Hit, Lesion, match
+from reader_study.domain.findings import Findings, Hit, Lesion, Marked, froc_tables, match
 from reader_study.domain.protocol import parse_protocol
 from reader_study.domain.questionnaire import Questionnaire
+from reader_study.statistics.commands import read_marks
+from reader_study.statistics.tables import read_table
 from tests.factories import a_protocol
 
 ONE, TWO = (f"{n}1111111-1111-4111-8111-111111111111" for n in "12")
@@ -178,3 +180,28 @@ def test_no_lesion_has_two_marks_and_none_is_beyond_its_radius(marks, centres, a
             if sum((a - b) ** 2 for a, b in zip(mark, lesion.centre_mm, strict=True)) <= radius**2
         ]
         assert hit.lesion in near if near else hit == Hit(None)
+
+
+def test_marks_and_lesions_are_read_by_the_statistics(tmp_path):
+    lesions = {"one": [BIG, SMALL], "two": []}
+    marks = [
+        Marked("R1", "one", "unaided", (1.0, 0, 0), 80.0),
+        Marked("R1", "one", "unaided", (2.0, 0, 0), 90.0),  # again
+        Marked("R1", "one", "unaided", (0, 90.0, 0), 10.0),
+        Marked("R1", "two", "unaided", (0, 0, 0), 20.0),
+        Marked("R1", "one", "aided", (20.0, 1, 0), 55.0),
+    ]
+    rows, truth = froc_tables(marks, lesions, acceptance_mm=5)
+    tables = {
+        "marks": [("reader", "case", "modality", "mark", "lesion_id", "rating"), *rows],
+        "truth": [("case", "truth", "lesion_id"), *truth],
+    }
+    for name, table in tables.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(",".join(row) for row in table))
+    read = [read_table(tmp_path / f"{name}.csv") for name in tables]
+    found, modalities, readers = read_marks(*read)
+
+    assert (modalities, readers) == (["aided", "unaided"], ["R1"])
+    assert found.lesions.tolist() == [[float("-inf"), 55.0], [80.0, float("-inf")]]
+    assert found.elsewhere.tolist() == [[float("-inf")] * 2, [10.0, 20.0]]
+    assert found.malignant.tolist() == [True, False]
