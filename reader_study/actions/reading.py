@@ -15,6 +15,7 @@ from django.db import transaction
 from reader_study.actions.deviations import record_once, watch_pages
 from reader_study.actions.display import must_be_readable
 from reader_study.actions.locked import must_not_be_locked
+from reader_study.actions.people import must_not_know_the_truth
 from reader_study.actions.protocol import version_in_force
 from reader_study.actions.rest import note_rest
 from reader_study.actions.schedule import is_closed, must_be_open, note_order
@@ -100,11 +101,13 @@ def open_reading(*, reader: User, reading_id: int, now: datetime) -> Reading:
         StudyNotOpen: readings have not begun.
         ReadingNotOpenYet: its session or the washout of its case has not come.
         DisplayNotChecked: the protocol asks for a check of the display first.
+        TruthIsKnown: the reader belongs to the truth panel of its case.
     """
     reading = _mine(reader, reading_id)
     if reading.stage == Stage.ASSIGNED:
         must_be_open(reading, now)
         must_be_readable(reading, now)
+        must_not_know_the_truth(reading)
         reading.stage = advance(Stage(reading.stage), Step.OPEN, path_of(reading))
         reading.version = version_in_force(reading.reader.study)
         reading.opened_at = now

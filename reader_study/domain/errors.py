@@ -156,3 +156,27 @@ class ScoresInvalid(Refusal):
     """A file of another system's scores that cannot be stored; nothing of it is."""
 
     code = "scores_invalid"
+
+
+class TruthIsKnown(Refusal):
+    """A member of a case's truth panel cannot read it."""
+
+    code = "truth_is_known"
+
+
+class WaiverRefused(Refusal):
+    """What keeps the truth panel from reading cannot be waived."""
+
+    code = "waiver_refused"
+
+
+class KeyRefused(Refusal):
+    """The key of pseudonyms is not given out."""
+
+    code = "key_refused"
+
+
+class MemberRefused(Refusal):
+    """Somebody cannot be given a role as asked."""
+
+    code = "member_refused"

@@ -9,6 +9,7 @@ from reader_study.models.conduct import DatabaseLock, EarlyOpening, Skip, Unlock
 from reader_study.models.deviation import Deviation
 from reader_study.models.display import DisplayCheck, ReaderPreferences
 from reader_study.models.event import Event
+from reader_study.models.people import KeyAccess, Waiver
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
 from reader_study.models.reading import Answer, Draft, Mark, Rating, Reading
 from reader_study.models.record import Chain, Record
@@ -28,6 +29,7 @@ __all__ = [
     "Event",
     "Job",
     "JobStatus",
+    "KeyAccess",
     "Mark",
     "Membership",
     "ModelVersion",
@@ -48,4 +50,5 @@ __all__ = [
     "Study",
     "Unlock",
     "User",
+    "Waiver",
 ]

@@ -25,6 +25,7 @@ class Role(models.TextChoices):
     READER = "reader"
     COORDINATOR = "coordinator"
     INVESTIGATOR = "investigator"
+    TRUTH_PANEL = "truth_panel"
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):

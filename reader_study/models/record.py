@@ -173,6 +173,16 @@ CONTENTS = {
         "m.study_id",
         ("t.id", "t.reader_id", "t.session", "t.name", "t.meaning", "t.digest", "t.at"),
     ),
+    ("waiver", 1): Content(
+        "reader_study_waiver t join reader_study_membership m on m.id = t.reader_id",
+        "m.study_id",
+        ("t.id", "t.reader_id", "t.by_id", "t.reason", "t.at"),
+    ),
+    ("key_access", 1): Content(
+        "reader_study_keyaccess t",
+        "t.study_id",
+        ("t.id", "t.study_id", "t.by_id", "t.reason", "t.at"),
+    ),
     ("database_lock", 1): Content(
         "reader_study_databaselock t",
         "t.study_id",

@@ -23,6 +23,8 @@ RIGHTS = {
     "reader_study_unlock": RECORDED,
     "reader_study_deviation": RECORDED,
     "reader_study_databaselock": RECORDED,
+    "reader_study_waiver": RECORDED,
+    "reader_study_keyaccess": RECORDED,
     "reader_study_sessionsignature": RECORDED,
     "reader_study_protocolversion": RECORDED,
     "reader_study_prediction": RECORDED,
