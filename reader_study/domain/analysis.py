@@ -84,10 +84,6 @@ class Endpoint(Strict):
             for effect in ("readers", "cases"):
                 if getattr(self, effect) == "fixed":
                     wrong.at(effect, says="must be random: U-statistics know no other")
-        takes_cases_alone = self.method == "ustat" or self.covariance == "unbiased"
-        if self.clusters == "subject" and takes_cases_alone:
-            says = "must be 'none': this method takes every case for a subject of its own"
-            wrong.at("clusters", says=says)
         wrong.tell()
         return self
 

@@ -22,6 +22,7 @@ HOW = """# Archive of a reader study
 | `tables/records.csv` | the chain of hashes of all records; its head is in `study.json` |
 | `results/` | what was computed after the lock: `results.json`, tables, figures, the report |
 | `results/data/` | what the statistics were given, in the form of their command line |
+| `results/exports/` | the same readings for iMRMC, RJafroc, MRMCaov, OR-DBM MRMC and R |
 | `SHA256SUMS` | of every file (`sha256sum -c SHA256SUMS`) |
 
 ## To make the results again

@@ -11,13 +11,14 @@ from reader_study.results.archive import inputs_hash, sha256
 from reader_study.results.drawing import draw
 from reader_study.results.figures import HOW
 from reader_study.results.findings import Findings, Progress, as_document, find, text_of
+from reader_study.results.handover import hand_over
 from reader_study.results.report import report
 from reader_study.results.report_html import as_html
 from reader_study.results.report_pdf import as_pdf
 
 # What the bytes of results hang on besides the tables.
 PACKAGES = ("domain", "statistics", "results")
-LIBRARIES = ("numpy", "scipy", "matplotlib", "reportlab", "pydantic")
+LIBRARIES = ("numpy", "scipy", "matplotlib", "reportlab", "xlsxwriter", "pydantic")
 
 RESULTS, MANIFEST, REPORT, REPORT_PDF = (
     *("results.json", "manifest.json", "report.html", "report.pdf"),
@@ -29,6 +30,11 @@ MEDIA_TYPES = {
     ".png": "image/png",
     ".html": "text/html",
     ".pdf": "application/pdf",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".parquet": "application/vnd.apache.parquet",
+    ".imrmc": "text/plain",
+    ".lrc": "text/plain",
+    ".R": "text/plain",
 }
 
 
@@ -73,6 +79,7 @@ def make(folder: Path, work: Path, progress: Progress) -> Made:
     of_tables, of_code = inputs_hash(folder), code_hash()
     found = find(folder, work, progress)
     files = {f"data/{path.name}": path.read_bytes() for path in sorted(work.iterdir())}
+    files |= hand_over(found.data)
     files |= {f"tables/{table.name}.csv": table.csv().encode() for table in found.tables}
     for section in found.sections:
         if section.document:

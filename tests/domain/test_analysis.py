@@ -95,7 +95,6 @@ def test_names_that_do_not_exist_are_told_with_their_places():
         ({"readers": "fixed", "cases": "fixed"}, "cases", "cannot both be fixed"),
         ({"method": "dbm", "covariance": "delong"}, "covariance", "jackknife pseudovalues"),
         ({"method": "ustat"}, "covariance", "has no use"),
-        ({"covariance": "unbiased"}, "clusters", "must be 'none'"),
         ({"question": "image_quality"}, "unit", "must be 'case'"),
         ({"question": "confidence", "endpoint": "sensitivity", "threshold": 3}, "threshold", "low"),
         ({"alpha": 5}, "alpha", "must be less than 0.5"),

@@ -110,6 +110,26 @@ def test_the_report_holds_what_was_planned_and_found(made):
     assert results.files["report.pdf"].startswith(b"%PDF-")
 
 
+def test_the_archive_holds_the_readings_for_other_programs(made):
+    _, results = made
+    names = [name for name in results.files if name.startswith("exports/")]
+    folders = {name.split("/")[1] for name in names}
+    given = {name.split("/")[1] for name in results.files if name.startswith("data/endpoint-")}
+
+    assert {f"{folder}.csv" for folder in folders} == given
+    for folder in folders:
+        own = {name.rpartition("/")[2] for name in names if f"/{folder}/" in name}
+        assert {"readings.imrmc", "readings.parquet", "mrmcaov.csv", "analysis.R"} <= own
+        script = results.files[f"exports/{folder}/analysis.R"].decode()
+        assert 'read.csv("readings.csv"' in script
+        rows = results.files[f"data/{folder}.csv"].decode().splitlines()
+        read = [row for row in rows[1:] if row.split(",")[4]]
+        imrmc = results.files[f"exports/{folder}/readings.imrmc"].decode().splitlines()
+        assert len([row for row in imrmc if row[:6] != "truth," and row.count(",") == 3]) == len(
+            read
+        )
+
+
 @pytest.mark.django_db
 def test_the_archive_of_a_study_of_the_site_gives_its_results_again(client, tmp_path):
     study = a_read_study(readers=2, cases=6)
