@@ -7,7 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from reader_study.statistics import commands, commands_of_files, documents
+from reader_study.statistics import (
+    commands,
+    commands_of_advice,
+    commands_of_files,
+    documents,
+)
 from reader_study.statistics.formats import files
 from reader_study.statistics.froc import MERITS
 from reader_study.statistics.study import Analysis, analyse
@@ -170,6 +175,29 @@ def several(one: Callable[[str], Any]) -> Callable[[str], list[Any]]:
     return read
 
 
+def influence(options: argparse.Namespace) -> dict[str, Any]:
+    """Count switches by whether the AI was right, and how far its advice is taken."""
+    return commands_of_advice.of_influence(
+        options.data,
+        threshold=options.threshold,
+        ai_threshold=options.ai_threshold,
+        ai_scale=options.ai_scale,
+        repeats=options.repeats,
+        seed=options.seed,
+    )
+
+
+def concordance(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare readers with the AI on each semantic feature."""
+    return commands_of_advice.of_concordance(options.data)
+
+
+def order(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare early with late readings."""
+    analysis = Analysis(endpoint=options.endpoint, threshold=options.threshold)
+    return commands_of_advice.of_order(options.data, options.by, analysis)
+
+
 def export(options: argparse.Namespace) -> dict[str, Any]:
     """Write readings for other programs."""
     return commands_of_files.of_export(
@@ -272,6 +300,24 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--no-interaction", action="store_true", help="no random effect of reader by modality"
     )
+
+    command = add("influence", influence, "reader,case,truth,before,after,ai; a reading a row")
+    command.add_argument(
+        "--threshold", type=number, required=True, help="readers: positive from this rating on"
+    )
+    command.add_argument("--ai-threshold", type=number, default=0.5, help="the same of the AI")
+    command.add_argument(
+        "--ai-scale", type=positive, default=1.0, help="the AI's number times this is a rating"
+    )
+    command.add_argument("--repeats", type=whole, default=2000, help="of the bootstrap")
+    command.add_argument("--seed", type=whole, default=1, help="of the bootstrap")
+
+    add("concordance", concordance, "reader,case,feature,before,after,ai[,switched]")
+
+    command = add("order", order, "readings as for mrmc, and a column that tells their order")
+    command.add_argument("--by", default="position", metavar="COLUMN", help="numbers, ascending")
+    command.add_argument("--endpoint", choices=ENDPOINTS, default="auc")
+    command.add_argument("--threshold", type=number, help="positive from this rating on")
 
     command = add("export", export, "readings as for mrmc, or marks as for froc (rjafroc)")
     command.add_argument("--format", choices=[*files.FORMATS, "all"], required=True)

@@ -194,9 +194,21 @@ def disagreement_and_switch(
     disagreed : for each feature an array_like of bool, whether reader and AI differed on it
     switched : array_like of bool, whether the decision changed once the AI was shown
     """
+    return disagreements_and_switches({name: (own, switched) for name, own in disagreed.items()})
+
+
+def disagreements_and_switches(
+    readings: dict[str, tuple[ArrayLike, ArrayLike]],
+) -> dict[str, Association]:
+    """Do the same where features were not judged in the same readings.
+
+    Parameters
+    ----------
+    readings : for each feature whether reader and AI differed, and whether the decision changed
+    """
     found = []
-    for values in disagreed.values():
-        differs, moved = decided(values, switched)
+    for disagreed, switched in readings.values():
+        differs, moved = decided(disagreed, switched)
         counts = [
             int(x.sum())
             for x in (differs & moved, differs & ~moved, ~differs & moved, ~differs & ~moved)
@@ -207,7 +219,7 @@ def disagreement_and_switch(
     adjusted = holm([p for *_, p in found])
     return {
         name: Association._make([*counts, ratio, p, float(q)])
-        for name, (counts, ratio, p), q in zip(disagreed, found, adjusted, strict=True)
+        for name, (counts, ratio, p), q in zip(readings, found, adjusted, strict=True)
     }
 
 
