@@ -79,6 +79,7 @@ def test_of_two_locks_at_once_one_wins_always():
 PREPARE = """
 import json, sys, django
 django.setup()
+from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from reader_study.domain.reading import Stage
 from tests.factories import a_member, a_reading, a_study, answers_of
@@ -87,7 +88,7 @@ for _ in range(int(sys.argv[1])):
     member = a_member(study)
     session = SessionStore()
     session["_auth_user_id"] = str(member.user.pk)
-    session["_auth_user_backend"] = "django.contrib.auth.backends.ModelBackend"
+    session["_auth_user_backend"] = settings.AUTHENTICATION_BACKENDS[0]
     session["_auth_user_hash"] = member.user.get_session_auth_hash()
     session.save()
     readings = [a_reading(stage=Stage.UNAIDED, reader=member) for _ in range(int(sys.argv[2]))]
@@ -209,7 +210,7 @@ def read(client, reading, answers, chance):
 
 def test_killing_web_server_and_database_loses_no_acknowledged_answer_and_doubles_none(tmp_path):
     site = Site(tmp_path)
-    each = max(1, SAVES // (DRAFTS + 1) // CLIENTS)
+    each = -(-SAVES // (DRAFTS + 1) // CLIENTS)
     slug, readers = site.prepare(CLIENTS, each)
     site.start_web()
     acknowledged = {}

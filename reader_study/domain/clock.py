@@ -8,7 +8,7 @@ _NO_SIGN = frozenset(
     {
         *("series_loaded", "images_unavailable"),
         *("ai_shown", "ai_hidden", "hidden"),
-        *("rendering", "context_lost", "context_restored"),
+        *("rendering", "context_lost", "context_restored", "events_lost"),
     }
 )
 SECONDS = 1000.0

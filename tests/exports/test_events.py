@@ -1,12 +1,16 @@
 """Reading time and exposures, from what the browser tells to the tables that come out."""
 
+import random
+import sys
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.urls import reverse
 
 from reader_study.actions.reading import Told, lock_unaided, store_events, submit
 from reader_study.domain.reading import Stage
+from reader_study.exports.events import TIMES, time_rows
 from reader_study.models import Nodule
 from tests.exports.test_tables import tables
 from tests.factories import NOW, a_prediction, a_reading, answers_of
@@ -81,6 +85,65 @@ def test_reading_time_by_stage_and_nodule(reading):
         ["aided", "1", "20.000", "0.000", "0.000", "0.000"],
     ]
     assert {row["idle_after_seconds"] for row in rows} == {"60"}
+
+
+# What a reader did, second by second, and to which state the time up to then belongs.
+SCRIPT = (
+    (2, "section", "loading"),
+    (5, "first_image", "loading"),
+    *((second, "input", "active") for second in (15, 30, 45, 60)),
+    (75, "hidden", "active"),  # looks at something else, for ten minutes
+    (675, "visible", "hidden"),
+    (685, "input", "active"),
+    (700, "window", "active"),
+    (1000, "input", "silence"),  # five minutes on the telephone, the page in view
+    (1010, "slice", "active"),
+    (1020, "input", "active"),
+)
+
+
+@pytest.mark.parametrize("idle_after_s", [60, 20])
+def test_the_time_of_a_scripted_reading_is_what_the_script_says(client, reading, idle_after_s):
+    """Events out of order and twice, a hidden tab and an idle spell; the table is shown by -s."""
+    truth = dict.fromkeys(("active", "idle", "hidden", "loading"), 0)
+    before = 0
+    for second, _, state in SCRIPT:
+        step, before = second - before, second
+        if state == "silence":
+            truth["active"] += idle_after_s
+            truth["idle"] += step - idle_after_s
+        else:
+            truth[state] += step
+    nodule = {"nodule": Nodule.objects.get().pk}
+    events = [
+        {
+            "key": str(uuid4()),
+            "kind": kind,
+            "stage": "unaided",
+            "monotonic_ms": second * 1000.0,
+            "data": {"page": PAGE, **(nodule if kind == "section" else {})},
+        }
+        for second, kind, _ in SCRIPT
+    ]
+    twice = events * 2
+    random.Random(4).shuffle(twice)
+    client.force_login(reading.reader.user)
+    address = reverse("api-events", args=[reading.pk])
+    for i in range(0, len(twice), 5):
+        sent = {"events": twice[i : i + 5]}
+        assert client.post(address, sent, content_type="application/json").status_code == 200
+
+    rows = list(time_rows(reading.reader.study, idle_after_s))
+    names = [column.name for column in TIMES]
+    derived = {
+        state: sum(float(row[names.index(f"{state}_seconds")]) for row in rows) for state in truth
+    }
+    sys.stdout.write(
+        f"\n{len(events)} events, each sent twice, shuffled; idle after {idle_after_s} s\n"
+    )
+    for state, seconds in truth.items():
+        sys.stdout.write(f"  {state:<8} script {seconds:6} s   derived {derived[state]:8.3f} s\n")
+    assert derived == truth
 
 
 def test_the_exposure_ledger_has_the_rating_before_and_after(reading):
