@@ -331,7 +331,9 @@ class _Walk:
                     asked_at=self.now,
                     retry_at=self.now + timedelta(days=1),
                 )
-                record_prediction(job_id=job.pk, message=_marked(self.own, self.mark), now=self.now)
+                record_prediction(
+                    job_id=job.pk, message=marked_result(self.own, self.mark), now=self.now
+                )
                 load_reference(
                     nodule=nodule,
                     malignant=True,
@@ -648,7 +650,7 @@ def _number() -> float:
     return float(f"0.{secrets.randbelow(9 * 10**13) + 10**13}")
 
 
-def _marked(study: Study, mark: str) -> dict[str, Any]:
+def marked_result(study: Study, mark: str) -> dict[str, Any]:
     """Return a worker's answer in which every number is unlike any other."""
     number = _number
     questions = [q for q in study.rules.questionnaire.nodule if q.semantic and q.options]
