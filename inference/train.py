@@ -68,6 +68,7 @@ from inference.validity import weighted_auroc_with_interval
 
 SIZES_MM = (6.0, 8.0, 11.0, 15.0, 20.0)
 BACKBONE_FOLDER, FOLD_FILE = "backbone", "fold0.safetensors"
+CHECKPOINT = "training.checkpoint"
 
 logger = logging.getLogger("inference.train")
 
@@ -335,19 +336,44 @@ def learned_columns(categories: torch.Tensor) -> list[torch.Tensor]:
 
 
 def train_network(
-    training: Training, sources: list[Data], validation: list[Data], network: NoduleNetwork
+    training: Training,
+    sources: list[Data],
+    validation: list[Data],
+    network: NoduleNetwork,
+    checkpoint: Path,
 ) -> None:
-    """Adapt a network by the method's losses; it ends as it was at its best validation."""
+    """Adapt a network by the method's losses; it ends as it was at its best validation.
+
+    After each epoch all that the next one depends on is written to `checkpoint`, random
+    generators included, so that a training that was killed goes on as if it had not been.
+    """
     stage = training.adaptation
     rng = np.random.default_rng([training.seed, 2])
     parameters = [p for p in network.parameters() if p.requires_grad]
     optimizer, schedule = optimiser(stage, parameters)
-    best, best_state, since = np.inf, network.trained_state(), 0
+    best, best_state, since, first = np.inf, network.trained_state(), 0, 0
+    key = hashlib.sha256(training.model_dump_json().encode()).hexdigest()
+    if checkpoint.is_file():
+        kept = torch.load(checkpoint, weights_only=True)
+        if kept["configuration"] != key:
+            raise DataUnusable(
+                f"{checkpoint} belongs to another configuration: take it away to start anew."
+            )
+        network.load_trained_state(kept["network"])
+        optimizer.load_state_dict(kept["optimizer"])
+        schedule.load_state_dict(kept["schedule"])
+        rng.bit_generator.state = json.loads(kept["numpy"])
+        torch.set_rng_state(kept["torch"])
+        best, since, first = kept["best"], kept["since"], kept["epoch"]
+        best_state = kept["best_state"]
+        logger.info("going on after epoch %d of %d", first, stage.epochs)
 
     def embed(texts: list[str]) -> torch.Tensor:
         return network.texts(network.backbone.tokenize(texts)).embedding
 
-    for epoch in range(stage.epochs):
+    for epoch in range(first, stage.epochs):
+        if since >= stage.patience:
+            break
         network.train()
         began = time.monotonic()
         for images, tokens, chances, categories, _ in batches(sources, stage, rng):
@@ -375,9 +401,30 @@ def train_network(
             best_state = {name: t.clone() for name, t in network.trained_state().items()}
         else:
             since += 1
-            if since >= stage.patience:
-                break
+        keep_checkpoint(
+            checkpoint,
+            {
+                "configuration": key,
+                "epoch": epoch + 1,
+                "network": network.trained_state(),
+                "optimizer": optimizer.state_dict(),
+                "schedule": schedule.state_dict(),
+                "numpy": json.dumps(rng.bit_generator.state),
+                "torch": torch.get_rng_state(),
+                "best": best,
+                "best_state": best_state,
+                "since": since,
+            },
+        )
     network.load_trained_state(best_state)
+    checkpoint.unlink(missing_ok=True)
+
+
+def keep_checkpoint(file: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint whole or not at all."""
+    partial = file.with_suffix(".part")
+    torch.save(content, partial)
+    partial.replace(file)
 
 
 def optimiser(stage: Stage, parameters: list[nn.Parameter]) -> tuple[Any, Any]:
@@ -640,7 +687,9 @@ def train(
         sets.append({name: crops.nodules for name, crops in of_crops.items()})
     logger.info("nodules ready after %.0f s", time.monotonic() - began)
 
-    if training.backbone and training.clip and not only_measure:
+    # A training that was killed while it adapted has its backbone already.
+    done = only_measure or (folder / CHECKPOINT).is_file()
+    if training.backbone and training.clip and not done:
         full = full_tokenizer(training.clip["text_cfg"]["context_length"])
         vocabulary = sorted(set(full(every_wording()).flatten().tolist()))
         text_config = training.clip["text_cfg"] | {"vocab_size": len(vocabulary)}
@@ -673,7 +722,11 @@ def train(
         seconds = Card.model_validate_json((folder / CARD).read_text()).training["seconds"]
     else:
         train_network(
-            training, [of.train for of in sources], [of.validation for of in sources], network
+            training,
+            [of.train for of in sources],
+            [of.validation for of in sources],
+            network,
+            folder / CHECKPOINT,
         )
         seconds = time.monotonic() - began
     command = f"python -m inference.train {file}" + (

@@ -1,9 +1,11 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from inference.backbone import Tokenizer, full_tokenizer
 from inference.crops import read_crops
@@ -15,7 +17,7 @@ from inference.predict import predict_nodule
 from inference.preprocess import nine_planes
 from inference.prompts import FEATURES, default_prompts, phrases
 from inference.settings import BUILT_IN_MODELS, Settings
-from inference.train import Patients, main, parts_of_crops, train
+from inference.train import Patients, keep_checkpoint, main, parts_of_crops, train
 from phantom import nodule_cube
 from tests.inference.crops import a_row, write_crops
 from tests.inference.examples import TINY_CLIP, a_volume
@@ -53,6 +55,56 @@ def test_a_training_ends_in_a_model_folder_that_predicts(
     train(tmp_path / "small" / "train.yaml", Settings(threads=1))
     assert weights.read_bytes() == before
     assert load_model("small", tmp_path, torch.device("cpu")).hash != model.hash
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference.validity.RESAMPLES", 5)
+    monkeypatch.setattr("inference.estimates.RESAMPLES", 5)
+    config = yaml.safe_load((BUILT_IN_MODELS / "demonstration" / "train.yaml").read_text())
+    config.pop("patients", None)
+    config |= {
+        "seeds": {"train": [1, 25], "validation": [101, 117], "test": [201, 217]},
+        "clip": TINY_CLIP,
+        "cache": str(tmp_path / "cache"),
+    }
+    config["adaptation"] |= {"epochs": 3, "nodules_per_epoch": 8, "batch": 4}
+    config["backbone"] = config["adaptation"] | {"epochs": 1}
+
+    def trained(name: str) -> dict[str, torch.Tensor]:
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "train.yaml").write_text(yaml.safe_dump(config))
+        train(tmp_path / name / "train.yaml", Settings(threads=1))
+        weights: dict[str, torch.Tensor] = load_file(tmp_path / name / "fold0.safetensors")
+        return weights
+
+    expected = trained("whole")
+    honest = keep_checkpoint
+
+    def dies(file: Path, content: dict[str, Any]) -> None:
+        honest(file, content)
+        if content["epoch"] == 2:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("inference.train.keep_checkpoint", dies)
+        with pytest.raises(Killed):
+            trained("killed")
+    checkpoint = tmp_path / "killed" / "training.checkpoint"
+    assert checkpoint.is_file()
+    config["adaptation"]["learning_rate"] *= 2
+    with pytest.raises(DataUnusable, match="another configuration"):
+        trained("killed")
+    config["adaptation"]["learning_rate"] /= 2
+    found = trained("killed")
+    assert not checkpoint.exists()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
 def test_a_training_on_crops_keeps_patients_apart_and_reports_on_those_it_never_saw(
