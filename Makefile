@@ -1,6 +1,6 @@
 # Everything is made inside the checkout: .venv, frontend/node_modules, frontend/dist and var.
 .DEFAULT_GOAL := help
-.PHONY: fuzz-import help demo install test check format lock bench-verify bench-allocation rehearse bench-statistics bench-export bench-viewer bench-inference
+.PHONY: fuzz-import help demo install test check format lock bench-verify bench-allocation rehearse bench-statistics results-demo bench-export bench-viewer bench-inference
 PORT ?= 8000
 PYTHON ?= python3
 IN_VENV := .venv/bin/python
@@ -41,6 +41,10 @@ bench-allocation: ## measure dealing out 1,000 cases to 100 readers in two arms
 rehearse: ## conduct every kind of design with simulated readers, and look at their orders
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.designs
+
+results-demo: ## the results and the report of a simulated study, into the folder OUT
+	@$(PYTHON) -m launcher.install --dev
+	@$(IN_VENV) -m tests.results.simulated $(OUT)
 
 bench-statistics: ## time and memory of the statistics (NULL=2000: false positives of null studies)
 	@$(PYTHON) -m launcher.install --dev

@@ -38,10 +38,11 @@ def write_datasets(locked: Locked, folder: Path) -> Data:
     plan = locked.protocol.analysis
     found = modalities_of(locked.protocol.design)
     question, unit = main_question(locked)
+    subgroups = plan.subgroups if plan and plan.subgroups else (SIZES,)
     data = Data(
         *(locked, folder, plan, found, contrasts_of(found), question, unit),
-        units_of(locked, unit, (*(plan.subgroups if plan else ()), SIZES)),
-        plan.subgroups if plan and plan.subgroups else (SIZES,),
+        units_of(locked, unit, subgroups),
+        subgroups,
         answers_of(locked),
     )
     _write(folder / RATINGS, _ratings(data))

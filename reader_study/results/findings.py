@@ -18,7 +18,7 @@ from reader_study.results import (
 from reader_study.results.datasets import Data
 from reader_study.results.files import write_datasets
 from reader_study.results.locked import read_locked
-from reader_study.results.sections import EXPLORATORY, PRE_SPECIFIED, Section, Table
+from reader_study.results.sections import EXPLORATORY, PRE_SPECIFIED, Section, Table, capital
 
 Progress = Callable[[str, int, int], None]
 
@@ -67,7 +67,12 @@ def find(folder: Path, work: Path, progress: Progress) -> Findings:
     steps = list(_steps(data))
     for number, (name, step) in enumerate(steps):
         progress(name, number, len(steps))
-        sections += step()
+        try:
+            sections += step()
+        except ValueError as error:  # too few cases, all alike, no truth: it is said in its place
+            says = f"Could not be analysed: {error}."
+            key = name.replace(" ", "-").lower()
+            sections.append(Section(key, capital(name), EXPLORATORY, [says]))
     sections = [
         *(planned.section(data, outcome, place) for place, outcome in enumerate(outcomes)),
         *(section for section in sections if section.standing == PRE_SPECIFIED),

@@ -102,9 +102,9 @@ def outcome(data: Data, endpoint: Endpoint) -> Outcome:
     blank = Outcome(
         *(endpoint, first, second, {}, None, None, None, None, None, None, None, None, "")
     )
-    clustered = endpoint.clusters == "subject" and _shares_patients(data, endpoint)
     path = data.folder / endpoint_file(endpoint)
     try:
+        clustered = endpoint.clusters == "subject" and _shares_patients(data, endpoint)
         study = tables.read_study(path, "patient" if clustered else None)
         result = analyse(study, asked(data, endpoint))
     except ValueError as error:

@@ -100,7 +100,7 @@ def report(found: Findings, said: dict[str, Any]) -> Report:
         *_checklists(found, software),
         Heading(1, "How to make this again"),
         Text(
-            "The archive of the study holds every table this report was made of. Unpacked, "
+            "The archive of the study holds every table this report was made of. The command "
             "python -m reader_study.results ARCHIVE FOLDER, with the program and the software "
             "named on the first page, makes every file of the results and this report again, byte "
             "for byte."

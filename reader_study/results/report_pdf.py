@@ -18,7 +18,6 @@ from reportlab.platypus import (
     Flowable,
     Frame,
     Image,
-    KeepTogether,
     PageTemplate,
     Paragraph,
     Spacer,
@@ -62,8 +61,12 @@ def as_pdf(report: Report, pngs: dict[str, bytes]) -> bytes:
         Paragraph(escape(report.subject), _style("subject", 11, after=10, colour=QUIET)),
         _grid([[escape(cell) for cell in row] for row in report.about], [0.25, 0.75], 8),
     ]
-    for part in report.parts:
-        story += _part(part, pngs)
+    for part, following in zip(report.parts, [*report.parts[1:], None], strict=True):
+        flowables = _part(part, pngs)
+        if isinstance(part, Text) and isinstance(following, Figure):
+            # What is said of a figure stays with it.
+            flowables[-1].keepWithNext = 1
+        story += flowables
     document.build(story)
     return target.getvalue()
 
@@ -147,7 +150,7 @@ def _part(part: Part, pngs: dict[str, bytes]) -> list[Flowable]:
                 for number, item in enumerate(items, start=1)
             ]
         case Figure():
-            return [_figure(part, pngs[part.name])]
+            return _figure(part, pngs[part.name])
         case Table():
             return _table(part)
 
@@ -166,13 +169,14 @@ def _heading(part: Heading) -> Flowable:
     return found
 
 
-def _figure(figure: Figure, png: bytes) -> Flowable:
+def _figure(figure: Figure, png: bytes) -> list[Flowable]:
     wide, high = ImageReader(io.BytesIO(png)).getSize()
     # Somewhat smaller than it was drawn, so that its text is that of captions.
     scale = min(0.8 * 72 / DPI, WIDTH / wide, HIGHEST / high)
     image = Image(io.BytesIO(png), wide * scale, high * scale, hAlign="LEFT")
     caption = Paragraph(escape(figure.title), _style("caption", 8, colour=QUIET, after=8))
-    return KeepTogether([image, caption])
+    image.keepWithNext = 1
+    return [image, caption]
 
 
 def _table(table: Table) -> list[Flowable]:

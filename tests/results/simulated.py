@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import yaml
 
 from reader_study.domain.design import TRAINING
 from reader_study.domain.protocol import parse_protocol, protocol_hash
+from reader_study.results.__main__ import main as remake
+from reader_study.results.archive import pack
+from reader_study.results.make import make
 
 PROTOCOLS = Path(__file__).parents[2] / "reader_study" / "protocols"
 
@@ -120,6 +124,19 @@ def write_archive(
     return folder
 
 
+def main(folder: Path) -> int:
+    """Make the results of a simulated study, archive both, and make them from the archive again."""
+    tables, work = write_archive(folder / "tables", readers=5, cases=40), folder / "data"
+    work.mkdir()
+    made = make(tables, work, lambda *_: None)
+    archive = folder / "study.zip"
+    with archive.open("wb") as file:
+        pack(tables, made.files.items(), file)
+    same = remake([str(archive), str(folder / "results")])
+    print(f"archive: {archive}\nreport: {folder / 'results' / 'report.pdf'}")
+    return same
+
+
 def _answer(question: Any, felt: float, rng: Any, said: list[float] | None) -> Any:
     share = 1 / (1 + np.exp(-felt))
     match question.kind:
@@ -143,3 +160,7 @@ def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -204,6 +204,26 @@ def test_a_study_whose_readers_all_agree_says_why_nothing_can_be_tested(tmp_path
     assert any("variance" in note for note in study.table("endpoint-malignancy_auc").notes)
 
 
+def test_groups_are_those_of_the_protocol(demonstration):
+    groups = [row[0] for row in demonstration.table("subgroups-size").rows]
+
+    assert groups == ["below 6 mm", "6 to below 8 mm", "8 to below 15 mm", "15 mm and above"]
+
+
+def test_a_study_that_tells_nothing_says_so_in_the_place_of_each_result(tmp_path):
+    def alter(tables):
+        references = rows_of(tables / "reference.csv")
+        for row in references:
+            row["truth"] = ""
+        write_rows(tables / "reference.csv", references)
+
+    study = made(tmp_path, readers=1, cases=2, alter=alter)
+
+    assert study.table("endpoints").rows[0][-1].startswith("could not be analysed: endpoint-")
+    assert "Could not be analysed: ratings.csv: there is no row" in study.section("curves").text[0]
+    assert study.table("flow").rows[-1][1] == 2
+
+
 def test_a_figure_is_the_same_again_and_says_what_it_shows(demonstration):
     for section in demonstration.found.sections:
         for figure in section.figures:
