@@ -17,7 +17,7 @@ from reader_study.models import ResultDocument, ResultsJob, Role, Study
 from reader_study.pages.access import member
 from reader_study.results.sections import EXPLORATORY, PRE_SPECIFIED
 
-RESULTS = "results.json"
+RESULTS, EXPORTS = "results.json", "exports"
 IN_MEMORY = 8_000_000  # bytes of an archive that are kept off the disk
 # A file may style itself, and load and run nothing.
 ALONE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
@@ -46,6 +46,7 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
         "computed_at": files[RESULTS].computed_at,
         "planned": _of(document, PRE_SPECIFIED),
         "exploratory": _of(document, EXPLORATORY),
+        "programs": [name for name in files if name.startswith(f"{EXPORTS}/")],
         "reports": [name for name in ("report.pdf", "report.html") if name in files],
     }
     return render(request, "reader_study/results.html", context)

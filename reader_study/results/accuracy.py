@@ -151,9 +151,9 @@ def ai_curve(data: Data) -> dict[str, Any] | None:
         return None
 
 
-def read(data: Data, cluster: bool = True) -> Study:
+def read(data: Data) -> Study:
     """Return the ratings as an array."""
-    return tables.read_study(data.folder / RATINGS, data.cluster if cluster else None)
+    return tables.read_study(data.folder / RATINGS, data.cluster)
 
 
 def of_two(study: Study, contrast: Contrast) -> Study:
@@ -171,10 +171,7 @@ def methods(data: Data) -> Section:
             asked = Analysis(method=method, covariance=covariance or "jackknife")
             name = f"{contrast.name}: {label}"
             try:
-                single = method == "ustat" or covariance == "unbiased"
-                if single and data.clustered:
-                    notes.append(f"{label} takes every {data.unit} as a patient of its own.")
-                study = of_two(read(data, cluster=not single), contrast)
+                study = of_two(read(data), contrast)
                 found[name] = documents.document(analyse(study, asked))
             except ValueError as error:
                 notes.append(f"{name}: {error}.")

@@ -137,7 +137,7 @@ def _steps(data: Data) -> Iterator[tuple[str, Step]]:
 def as_document(found: Findings) -> dict[str, Any]:
     """Return findings as a document: what pages and the report show, and every number."""
     return {
-        "study": found.data.locked.study,
+        "study": found.data.locked.study | {"protocol_hash": found.data.locked.protocol_hash},
         "endpoints": _table(found.endpoints) if found.endpoints else None,
         "sections": [
             {

@@ -90,9 +90,7 @@ class Locked(NamedTuple):
 
 
 # Tables of what did not go as planned; an archive may lack those its study had no use for.
-DEVIATIONS = (
-    *("skips", "early_openings", "unlocks", "amendments", "waivers", "deviations", "withdrawals"),
-)
+DEVIATIONS = (*("skips", "early_openings", "unlocks", "waivers", "deviations", "withdrawals"),)
 
 
 def read_locked(folder: Path) -> Locked:
@@ -153,8 +151,14 @@ def read_locked(folder: Path) -> Locked:
         if not place.training:
             at = (place, row["stage"])
             seconds[at] = seconds.get(at, 0.0) + float(row["active_seconds"])
+    versions = document.get("versions", [])
+    amended: list[Row] = [
+        {"version": str(each["number"]), **{key: each[key] for key in ("reason", "by", "at")}}
+        for each in versions
+        if each["reason"]
+    ]
     return Locked(
-        _document(folder / "study.json"),
+        _document(folder / "study.json") | {"protocol_version": max(1, len(versions))},
         protocol,
         document["protocol_hash"],
         {name: nodule for name, nodule in sorted(nodules.items()) if not nodule.training},
@@ -165,9 +169,12 @@ def read_locked(folder: Path) -> Locked:
         failed,
         seconds,
         {
-            name: list(_rows(path))
-            for name in DEVIATIONS
-            if (path := folder / f"{name}.csv").exists()
+            "amendments": amended,
+            **{
+                name: list(_rows(path))
+                for name in DEVIATIONS
+                if (path := folder / f"{name}.csv").exists()
+            },
         },
     )
 

@@ -63,7 +63,7 @@ def versions() -> dict[str, str]:
 
 def media_type(name: str) -> str:
     """Return the media type of a file of the results."""
-    return MEDIA_TYPES[Path(name).suffix]
+    return MEDIA_TYPES.get(Path(name).suffix, "application/octet-stream")
 
 
 def make(folder: Path, work: Path, progress: Progress) -> Made:

@@ -55,7 +55,7 @@ def report(found: Findings, said: dict[str, Any]) -> Report:
     software = listed([f"{name} {number}" for name, number in said["versions"].items()])
     about = [
         ["Study", study["study"]],
-        ["Protocol (SHA-256)", data.locked.protocol_hash],
+        ["Protocol (SHA-256)", f"{data.locked.protocol_hash}, version {study['protocol_version']}"],
         ["Database locked", f"{study['locked_at']} by {study['locked_by']}"],
         ["Head of the records", study["head"]],
         ["Tables (SHA-256)", said["inputs_hash"]],

@@ -145,6 +145,7 @@ def test_the_archive_of_a_study_of_the_site_gives_its_results_again(client, tmp_
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "each the same as in the archive, byte for byte" in done.stdout
+    assert study.results.filter(name__startswith="exports/", name__endswith=".xlsx").exists()
     stored = {each.name: bytes(each.content) for each in study.results.all()}
     assert {name: (tmp_path / "again" / name).read_bytes() for name in stored} == stored
     client.force_login(study.members.filter(role=Role.READER).first().user)
