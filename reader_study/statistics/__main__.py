@@ -121,6 +121,8 @@ def power(options: argparse.Namespace) -> dict[str, Any]:
         cases=options.cases,
         wanted=options.power,
         alpha=options.alpha,
+        accuracy=options.accuracy,
+        benign_for_malignant=options.benign_for_malignant,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reader_study.statistics import agreement, calibration, froc, power, roc, time
+from reader_study.statistics import agreement, calibration, froc, power, roc, roe_metz, time
 from reader_study.statistics.auc import Floats
 from reader_study.statistics.documents import Because
 from reader_study.statistics.intervals import holm
@@ -481,22 +481,33 @@ def of_power(
     cases: list[int],
     wanted: float,
     alpha: float,
+    accuracy: float | None = None,
+    benign_for_malignant: float = 1.0,
 ) -> dict[str, Any]:
-    """Estimate power and sample size from a pilot, or from its variance components."""
+    """Estimate power and sample size from a pilot, or from its variance components.
+
+    With an AUC (of the pilot, or `accuracy`) also the simulated readers who are like it.
+    """
+    mean, n_malignant = accuracy, 0
     if pilot is not None:
         study = read_study(pilot)
-        found = pilot_components(study, endpoint, threshold)
-        n = len(study.cases)
+        mean, found = pilot_components(study, endpoint, threshold)
+        n, n_malignant = len(study.cases), int(study.malignant.sum())
     elif components is not None and pilot_cases is not None:
         if len(components) != 6:
             raise ValueError("--components are var_r,var_tr,error,cov1,cov2,cov3")
         found, n = Components._make([*components, ""]), pilot_cases
+        n_malignant = round(n / (1 + benign_for_malignant))
     else:
         raise ValueError("give --pilot DATA.csv, or --components with --pilot-cases")
     if not np.isfinite(found[:6]).all():
         raise ValueError("a pilot needs two readers who read two modalities")
+    simulated: dict[str, Any] = {}
+    if endpoint == "auc" and mean is not None:
+        simulated = {"simulated_readers": simulated_like(mean, found, n_malignant, n)}
     return {
         "components": found,
+        **simulated,
         "pilot_cases": n,
         "effect": effect,
         "alpha": alpha,
@@ -540,11 +551,22 @@ def of_power(
     }
 
 
-def pilot_components(study: Study, endpoint: str, threshold: float | None) -> Components:
-    """Estimate the variance components of a pilot study."""
+def pilot_components(
+    study: Study, endpoint: str, threshold: float | None
+) -> tuple[float, Components]:
+    """Estimate the mean and the variance components of a pilot study."""
     analysis = Analysis(endpoint=endpoint, threshold=threshold)
     estimates, v = merits(study, analysis, threshold_of(study, analysis))
-    return obuchowski_rockette(estimates.reshape(study.ratings.shape[:2]), v).components
+    found = obuchowski_rockette(estimates.reshape(study.ratings.shape[:2]), v)
+    return float(estimates[np.isfinite(estimates)].mean()), found.components
+
+
+def simulated_like(mean: float, found: Components, n_malignant: int, n: int) -> Any:
+    """Return the simulated readers (Roe-Metz) who are like a pilot, or why there are none."""
+    try:
+        return roe_metz.to_roe_metz(mean, found, n_malignant, n - n_malignant)._asdict()
+    except ValueError as error:
+        return Because(float("nan"), str(error))
 
 
 def of_plan(options: dict[str, Any]) -> dict[str, Any]:
