@@ -1,14 +1,28 @@
 """What the export of a study will look like, before anything has been read."""
 
+import csv
+import io
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reader_study.domain.allocation import Place
+from reader_study.domain.design import TRAINING
 from reader_study.domain.protocol import Protocol, protocol_hash
 from reader_study.domain.questionnaire import Question
 from reader_study.exports.tables import READINGS
 
 STUDY = "example"
+
+
+def example_table(protocol: Protocol, places: Sequence[Place]) -> str:
+    """Return the first lines of readings.csv: a reading of each arm."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([column.name for column in READINGS])
+    study = [place for place in places if place.session != TRAINING]
+    first = [next(p for p in study if p.arm == a.name) for a in protocol.design.every_arm]
+    writer.writerows(example_rows(protocol, first))
+    return text.getvalue()
 
 
 def example_rows(protocol: Protocol, places: Sequence[Place]) -> Iterator[list[Any]]:

@@ -4,8 +4,6 @@ Nothing is stored: no database is needed. With `--schema` it prints the JSON sch
 protocols instead, which is what `docs/protocol.schema.json` holds.
 """
 
-import csv
-import io
 import json
 from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
@@ -21,8 +19,7 @@ from reader_study.domain.design import TRAINING, conditions
 from reader_study.domain.dry_run import DryRun, balance, dry_run
 from reader_study.domain.errors import AllocationImpossible
 from reader_study.domain.protocol import Protocol, protocol_hash, protocol_schema
-from reader_study.exports.example import example_rows
-from reader_study.exports.tables import READINGS
+from reader_study.exports.example import example_table
 from reader_study.management.protocol_file import read_file
 
 READERS_SHOWN = 4
@@ -188,13 +185,8 @@ def _notes(protocol: Protocol, cases: Sequence[Case]) -> list[str]:
 
 
 def _export(protocol: Protocol, run: DryRun) -> list[str]:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([column.name for column in READINGS])
-    study = [place for place in run.places if place.session != TRAINING]
-    first = [next(p for p in study if p.arm == a.name) for a in protocol.design.every_arm]
-    writer.writerows(example_rows(protocol, first))
-    return ["Export, readings.csv: first lines with made-up answers", *text.getvalue().splitlines()]
+    example = example_table(protocol, run.places).splitlines()
+    return ["Export, readings.csv: first lines with made-up answers", *example]
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
