@@ -210,7 +210,7 @@ class _Walk:
         self.addresses = list(addresses(get_resolver().url_patterns))
         self.client = Client(raise_request_exception=False, HTTP_HOST=_host())
         self.mark = secrets.token_hex(6)
-        self.hidden = _Hidden(study, self.mark)
+        self.hidden = Hidden(study, self.mark)
         self.findings: dict[Finding, None] = {}
         self.calls = self.files = 0
         self.visitors = self._set_up()
@@ -546,7 +546,7 @@ class _Call(NamedTuple):
         return hash((self.method, self.address, self.reading.pk))
 
 
-class _Hidden:
+class Hidden:
     """What must not be seen: of the check's own predictions, of the study's, and of the patient."""
 
     def __init__(self, study: Study, mark: str) -> None:

@@ -3,13 +3,7 @@
 The server is the one of a deployment (gunicorn), a process of its own on the test's database.
 """
 
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,56 +20,12 @@ from reader_study.models import Answer, Draft, Event, Reading, Series
 from tests.browser.room import answer, fill_in, rate
 from tests.dicomweb.series import a_series
 from tests.factories import PASSWORD, a_member, a_reading, a_study, a_user
-from tests.stack import database_url, wait_until
+from tests.server import Server
+from tests.stack import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 MALIGNANCY = "[data-question=malignancy] input[data-entry]"
-
-
-class Server:
-    """The web server of a deployment, which may be killed."""
-
-    def __init__(self, log: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        environment = {
-            **os.environ,
-            "DATABASE_URL": database_url(),
-            "DJANGO_SETTINGS_MODULE": "tests.browser.settings",
-        }
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "gunicorn", "reader_study.wsgi"),
-                    *("--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread"),
-                    *("--workers", "1", "--threads", "8", "--no-control-socket"),
-                ],
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        wait_until(self._answers, "the web server answers", 60)
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/health/live", timeout=5) as page:
-                return bool(page.status == 200)
-        except OSError:
-            return False
-
-    def kill(self) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
 
 
 @pytest.fixture

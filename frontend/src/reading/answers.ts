@@ -171,9 +171,11 @@ export function isAnswered(question: Question, value: Value | undefined): boolea
   return Array.isArray(value.value) ? value.value.length > 0 : value.value !== ''
 }
 
+export const NO_ANSWER = 'no answer'
+
 /** An answer in the words of the form. */
 export function inWords(question: Question, value: Value | undefined): string {
-  if (value === undefined) return 'no answer'
+  if (value === undefined) return NO_ANSWER
   if ('cannot_assess' in value) return 'cannot be assessed'
   const label = (chosen: string) =>
     question.options.find(option => option.value === chosen)?.label ?? chosen

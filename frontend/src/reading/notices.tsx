@@ -1,6 +1,6 @@
 import { useRef } from 'preact/hooks'
 import type { Answers, Reading } from '../api/types'
-import { differences } from './answers'
+import { differences, NO_ANSWER } from './answers'
 import { SignIn } from './finish'
 import type { Saving } from './saving'
 import type { ReadingState } from './state'
@@ -57,6 +57,7 @@ export function SavingNotices({
           </p>
           <Differences
             {...lists}
+            typedOnly
             here={{ title: 'Here, not saved', answers }}
             there={{ title: 'Finished', answers: finished ?? NOTHING }}
           />
@@ -78,6 +79,7 @@ export function SavingNotices({
           </p>
           <Differences
             {...lists}
+            typedOnly={each.parcel.stage !== state.stage}
             here={{ title: 'Not saved', answers: each.parcel.answers }}
             there={{
               title: each.parcel.stage === state.stage ? 'Below' : 'Locked',
@@ -141,9 +143,14 @@ function Differences({
   nodules,
   here,
   there,
-}: Pick<Reading, 'questionnaire' | 'nodules'> & Record<'here' | 'there', Side>) {
+  typedOnly = false,
+}: Pick<Reading, 'questionnaire' | 'nodules'> &
+  Record<'here' | 'there', Side> & { typedOnly?: boolean }) {
   const table = useRef<HTMLTableElement>(null)
-  const rows = differences(questionnaire, nodules, here.answers, there.answers)
+  const rows = differences(questionnaire, nodules, here.answers, there.answers).filter(
+    // Where nothing was typed there is nothing to be copied.
+    row => !typedOnly || row.here !== NO_ANSWER,
+  )
   if (rows.length === 0) return <p class="quiet">No answer differs.</p>
   const copy = () => {
     if (table.current) getSelection()?.selectAllChildren(table.current)
