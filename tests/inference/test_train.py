@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,15 @@ def test_a_training_on_crops_keeps_patients_apart_and_reports_on_those_it_never_
     seen = [set(split[name].patient) for name in ("train", "validation", "test")]
     assert len(set.union(*seen)) == sum(len(one) for one in seen)
     assert "P3" not in set.union(*seen)
+
+    # The same image under two names, in two parts.
+    trained, tested = (split[name].patient[0] for name in ("train", "test"))
+    first, second = (
+        next(row["file"] for row in rows if row["patient_id"] == one) for one in (trained, tested)
+    )
+    shutil.copy(table.parent / "images" / first, table.parent / "images" / second)
+    with pytest.raises(DataUnusable, match=f"{trained} .*{tested} .* share an image"):
+        parts_of_crops(read_crops(table), patients)
 
 
 def test_what_training_sees_is_what_prediction_sees(tmp_path: Path) -> None:
