@@ -133,11 +133,15 @@ def allocate_readings(*, study: Study, now: datetime) -> int:
 
 
 def cases_to_read(study: Study) -> QuerySet[Case]:
-    """Return the cases that have a nodule to be rated, in the order of their pseudonyms."""
+    """Return the cases that have something to be rated, in the order of their pseudonyms.
+
+    Where readers mark what they find, that is every case with images: in many there is nothing.
+    """
+    counted = "series" if study.rules.findings.has_marks else "series__nodules"
     return (
         Case.objects.filter(study=study)
-        .annotate(nodules=Count("series__nodules"))
-        .filter(nodules__gt=0)
+        .annotate(to_rate=Count(counted))
+        .filter(to_rate__gt=0)
         .order_by("pseudonym")
     )
 

@@ -19,6 +19,7 @@ from reader_study.domain.lung_rads import Change, Kind, lung_rads
 from reader_study.models import Answer, Draft, Mark, Nodule, Rating, Study
 from tests.browser.conftest import a_study_of_images
 from tests.browser.room import answer, pane, viewer, wait_until_loaded
+from tests.browser.test_pages import barriers
 from tests.browser.voxels import Voxels, read_voxels
 from tests.factories import DEMONSTRATION, a_protocol, free_response
 from tests.stack import wait_until
@@ -154,6 +155,7 @@ def test_a_mark_comes_back_within_half_a_voxel_in_every_plane_and_in_the_report(
             assert abs(drawn["x"] + here["rect"]["x"] - x) <= limit
             assert abs(drawn["y"] + here["rect"]["y"] - y) <= limit
     page.screenshot(path=pictures / "marks.png")
+    assert barriers(page) == ""
 
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("button", name="Lock it now")).to_be_focused()
@@ -247,6 +249,7 @@ def test_two_axes_fill_the_size_and_an_ellipse_tells_what_the_voxels_say(
     text = page.get_by_label("What the arrow points at")
     text.fill("vessel?")
     page.keyboard.press("Escape")
+    assert barriers(page) == ""
     before = viewer(page)["measurements"]
     assert [m["kind"] for m in before] == ["bidirectional", "ellipse", "arrow"]
     assert {m["kind"] for m in pane(page, "coronal")["measurements"]} == {"arrow"}
