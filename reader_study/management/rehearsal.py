@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -23,12 +24,16 @@ from django.urls import reverse
 from django.utils import timezone
 from scipy.special import ndtr
 
+from reader_study.actions.archive import write_archive
+from reader_study.actions.computation import compute_results
+from reader_study.actions.conduct import lock_database
 from reader_study.actions.prediction import record_prediction
 from reader_study.actions.reference import load_reference
 from reader_study.actions.study import add_member, allocate_readings, create_study
 from reader_study.actions.verification import verify_study
 from reader_study.domain.answers import computed_category
 from reader_study.domain.design import TRAINING, conditions
+from reader_study.domain.errors import LockRefused
 from reader_study.domain.protocol import Protocol
 from reader_study.domain.questionnaire import Question
 from reader_study.exports.tables import write_tables
@@ -71,8 +76,12 @@ def rehearse(
     seed: int,
     now: datetime,
     progress: Callable[[str, int, int], None] = lambda _what, _done, _of: None,
+    archive: Path | None = None,
 ) -> Rehearsal:
     """Conduct a study of `protocol` with simulated readers, and take everything back.
+
+    With `archive` its database is locked too, its results are computed, and all of it is written
+    to that ZIP file.
 
     Ratings are drawn from the model of Roe and Metz (`statistics.power.simulate`); half of the
     cases are malignant. `cases` are those of the study itself; training cases come on top.
@@ -84,7 +93,11 @@ def rehearse(
     honest = timezone.now
     with transaction.atomic():
         try:
-            return _Conducted(protocol, readers, cases, seed, now, progress).to_its_end()
+            conducted = _Conducted(protocol, readers, cases, seed, now, progress)
+            came = conducted.to_its_end()
+            if archive is not None:
+                conducted.lock_and_archive(archive)
+            return came
         finally:
             timezone.now = honest
             transaction.set_rollback(True)
@@ -190,6 +203,23 @@ class _Conducted:
             str(checked.broken or ""),
             self._export(),
         )
+
+    def lock_and_archive(self, archive: Path) -> None:
+        """Lock the database, compute the results, and write the archive."""
+        coordinator = User.objects.create_user(username=f"{self.study.slug}-coordinator")
+        add_member(
+            study=self.study, user=coordinator, role=Role.COORDINATOR, pseudonym="Coordinator"
+        )
+        says = "A rehearsal: every reader was simulated."
+        try:
+            lock_database(study=self.study, by=coordinator, statement=says, now=self.clock)
+        except LockRefused as refusal:
+            raise RehearsalFailed(refusal.detail) from None
+        self.study.refresh_from_db()
+        self.progress("results", 0, 1)
+        compute_results(study=self.study, now=self.clock)
+        with archive.open("wb") as file:
+            write_archive(self.study, file)
 
     def _call(self, reading: Reading, what: str, method: str = "post", **data: Any) -> Any:
         self.calls += 1

@@ -6,6 +6,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from reader_study.models import Case, Record, Study
+from reader_study.results.__main__ import main as remake
 from tests.domain.designs import CROSSOVER
 from tests.factories import DEMONSTRATION, NOW, a_protocol
 
@@ -28,6 +29,17 @@ def test_a_protocol_is_read_signed_and_exported_and_nothing_stays(tmp_path, caps
     assert "\nstudy,protocol_hash,reader,case," in said
     assert (Study.objects.count(), Case.objects.count(), Record.objects.count()) == (0, 0, 0)
     assert timezone.now is honest
+
+
+def test_the_archive_of_a_rehearsal_gives_its_results_again(tmp_path, capsys):
+    archive = tmp_path / "rehearsal.zip"
+
+    call_command("rehearse", DEMONSTRATION, "--readers=2", "--cases=4", "--archive", str(archive))
+
+    assert remake([str(archive), str(tmp_path / "again")]) == 0
+    assert "each the same as in the archive, byte for byte" in capsys.readouterr().out
+    assert (tmp_path / "again" / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert Study.objects.count() == 0
 
 
 def test_readers_mark_what_they_find_where_they_search(capsys):

@@ -30,6 +30,13 @@ class Command(BaseCommand):
         parser.add_argument("--cases", type=int, help="how many (those of the study, or 10)")
         parser.add_argument("--seed", type=int, default=1, help="of the simulated ratings (1)")
 
+        parser.add_argument(
+            "--archive",
+            type=Path,
+            metavar="FILE",
+            help="lock the copy's database too, and write its archive with results and report",
+        )
+
     def handle(
         self,
         *args: Any,
@@ -37,6 +44,7 @@ class Command(BaseCommand):
         readers: int | None,
         cases: int | None,
         seed: int,
+        archive: Path | None,
         **options: Any,
     ) -> None:
         there = 4, 10
@@ -58,6 +66,7 @@ class Command(BaseCommand):
                 seed=seed,
                 now=timezone.now(),
                 progress=Counter(sys.stderr),
+                archive=archive,
             )
         except Refusal as refusal:
             raise CommandError(refusal.detail) from None
