@@ -124,6 +124,7 @@ def test_the_site_itself_cannot_reach_the_truth_of_a_study_case_by_this_way(cond
         assert asked(training, user) == []
     conductor.read(training, answers_of(training))
     conductor.read(of_study, answers_of(of_study))
+    of_study.refresh_from_db()
     nodule = Nodule.objects.get(series__case=of_study.case_id)
 
     with the_site():
@@ -136,6 +137,7 @@ def test_the_site_itself_cannot_reach_the_truth_of_a_study_case_by_this_way(cond
             session=0,
             position=9,
             stage=Stage.SUBMITTED,
+            version=of_study.version,
             opened_at=NOW,
             submitted_at=NOW,
         )
@@ -164,6 +166,7 @@ def test_the_site_itself_cannot_reach_the_truth_of_a_study_case_by_this_way(cond
             session=0,
             position=10,
             stage=Stage.SUBMITTED,
+            version=of_study.version,
             opened_at=NOW,
             submitted_at=NOW,
         )
