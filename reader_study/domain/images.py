@@ -8,8 +8,8 @@ from reader_study.domain.display import DisplayLimits
 from reader_study.domain.errors import Refusal
 from reader_study.domain.strict import Strict, later
 
-Layout = Literal["axial", "mpr", "quad", "prior"]
-LAYOUTS: tuple[Layout, ...] = ("mpr", "axial", "quad", "prior")
+Layout = Literal["axial", "mpr", "quad"]
+LAYOUTS: tuple[Layout, ...] = ("mpr", "axial", "quad")
 
 
 class Images(Strict):
@@ -17,8 +17,7 @@ class Images(Strict):
 
     `layouts` are those a reader may choose of, and a case opens with the first unless they
     prefer another: `axial` alone; `mpr`, with the sagittal and coronal planes; `quad`, with an
-    axial slab besides; `prior`, beside a prior examination, where a case has one. With `display`,
-    readers check their display before they read.
+    axial slab besides. With `display`, readers check their display before they read.
     """
 
     layouts: tuple[Layout, ...] = later(LAYOUTS, min_length=1)

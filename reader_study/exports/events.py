@@ -14,7 +14,7 @@ from reader_study.models import Answer, Event, Nodule, Rating, Reading, Study
 # Longer than a reader looks at one slice without touching anything, and shorter than a call.
 IDLE_AFTER_S = 60.0
 
-_READING = (
+READING = (
     Column("study", "text", "the study's name in addresses"),
     Column("reader", "text", "the reader's pseudonym"),
     Column("case", "text", "the case's pseudonym"),
@@ -24,7 +24,7 @@ _READING = (
 )
 
 TIMES = (
-    *_READING,
+    *READING,
     Column("nodule", "integer", "the nodule whose section was open; empty: that of the case"),
     Column("nodule_id", "integer", "the nodule in the whole study; empty likewise"),
     Column("idle_after_seconds", "number", "for how long a sign of activity counts"),
@@ -35,7 +35,7 @@ TIMES = (
 )
 
 EXPOSURES = (
-    *_READING,
+    *READING,
     Column("nodule", "integer", "the nodule's number in its case"),
     Column("nodule_id", "integer", "the nodule in the whole study"),
     Column(
@@ -58,13 +58,13 @@ MALIGNANCY = "malignancy"
 def time_rows(study: Study, idle_after_s: float = IDLE_AFTER_S) -> Iterator[list[Any]]:
     """Yield a row per reading, stage and section of the form."""
     nodules = _nodules(study)
-    for reading, events in _readings(study):
+    for reading, events in readings_told(study):
         numbers = nodules.get(reading.case_id, {})
-        spent = time_spent(map(_happened, events), idle_after_s=idle_after_s)
+        spent = time_spent(map(happened, events), idle_after_s=idle_after_s)
         for part, times in sorted(spent.items(), key=lambda item: _order(item[0])):
             if part.nodule is None or part.nodule in numbers:
                 yield [
-                    *_place(study, reading, part.stage),
+                    *place(study, reading, part.stage),
                     numbers.get(part.nodule),
                     part.nodule,
                     text_of(idle_after_s),
@@ -80,7 +80,7 @@ def _order(part: Part) -> tuple[int, int]:
 def exposure_rows(study: Study) -> Iterator[list[Any]]:
     """Yield a row per artefact, nodule and time on screen, with the ratings before and after."""
     nodules = _nodules(study)
-    for reading, events in _readings(study):
+    for reading, events in readings_told(study):
         numbers = nodules.get(reading.case_id, {})
         begins = _beginnings(events)
         rated: dict[tuple[int | None, str], Any] = {
@@ -90,13 +90,13 @@ def exposure_rows(study: Study) -> Iterator[list[Any]]:
                 question=MALIGNANCY,
             ).values_list("nodule_id", "answer__stage", "value")
         }
-        for exposure in exposures(map(_happened, events)):
+        for exposure in exposures(map(happened, events)):
             if exposure.nodule not in numbers:
                 continue
             begin = begins[exposure.page]
             shown, hidden = exposure.from_ms, exposure.until_ms
             yield [
-                *_place(study, reading, exposure.stage),
+                *place(study, reading, exposure.stage),
                 numbers[exposure.nodule],
                 exposure.nodule,
                 exposure.artefact,
@@ -109,7 +109,7 @@ def exposure_rows(study: Study) -> Iterator[list[Any]]:
             ]
 
 
-def _readings(study: Study) -> Iterator[tuple[Reading, list[Event]]]:
+def readings_told(study: Study) -> Iterator[tuple[Reading, list[Event]]]:
     """Yield each reading with what the browser told of it; memory holds one at a time."""
     told = (
         Event.objects.filter(reading__reader__study=study, monotonic_ms__isnull=False)
@@ -127,7 +127,7 @@ def _readings(study: Study) -> Iterator[tuple[Reading, list[Event]]]:
         yield of_one[0].reading, of_one
 
 
-def _happened(event: Event) -> Happened:
+def happened(event: Event) -> Happened:
     return Happened(
         key=str(event.key),
         page=_page(event),
@@ -165,7 +165,7 @@ def _nodules(study: Study) -> dict[int, dict[int | None, int]]:
     return found
 
 
-def _place(study: Study, reading: Reading, stage: str) -> list[Any]:
+def place(study: Study, reading: Reading, stage: str) -> list[Any]:
     return [
         study.slug,
         reading.reader.pseudonym,

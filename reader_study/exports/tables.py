@@ -30,6 +30,7 @@ from reader_study.exports.events import (
     time_rows,
 )
 from reader_study.exports.marks import MARKS, MEASUREMENTS, mark_rows, measurement_rows
+from reader_study.exports.seen import DWELL, SEEN, dwell_rows, seen_rows
 from reader_study.models import (
     DatabaseLock,
     EarlyOpening,
@@ -276,6 +277,8 @@ def dictionary_rows(protocols: Sequence[Protocol]) -> Iterator[list[Any]]:
         "readings": READINGS,
         "predictions": PREDICTIONS,
         "times": TIMES,
+        "seen": SEEN,
+        "dwell": DWELL,
         "exposures": EXPOSURES,
         "marks": MARKS,
         "measurements": MEASUREMENTS,
@@ -323,6 +326,8 @@ def write_tables(
         "readings.csv": ([c.name for c in READINGS], reading_rows(study)),
         "predictions.csv": ([c.name for c in PREDICTIONS], prediction_rows(study)),
         "times.csv": ([c.name for c in TIMES], time_rows(study, idle_after_s)),
+        "seen.csv": ([c.name for c in SEEN], seen_rows(study, idle_after_s)),
+        "dwell.csv": ([c.name for c in DWELL], dwell_rows(study, idle_after_s)),
         "exposures.csv": ([c.name for c in EXPOSURES], exposure_rows(study)),
         "marks.csv": ([c.name for c in MARKS], mark_rows(study)),
         "measurements.csv": ([c.name for c in MEASUREMENTS], measurement_rows(study)),

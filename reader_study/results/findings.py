@@ -12,6 +12,7 @@ from reader_study.results import (
     planned,
     raters,
     reliance,
+    seen,
     standalone,
     times,
 )
@@ -118,6 +119,7 @@ def _steps(data: Data) -> Iterator[tuple[str, Step]]:
                 groups.subgroups(data, subgroup, standing)
             ],
         )
+    yield "seen or not", lambda: maybe(seen.seen_or_not(data))
     yield "curves", lambda: [accuracy.curves(data)]
     yield "thresholds", lambda: [accuracy.at_threshold(data)]
     yield "methods", lambda: [accuracy.methods(data)]

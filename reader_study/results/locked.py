@@ -87,6 +87,7 @@ class Locked(NamedTuple):
     failed: dict[str, str]  # nodule -> why the study's model gave nothing
     seconds: dict[tuple[Place, str], float]  # active reading time, by reading and stage
     deviations: dict[str, list[Row]]  # table -> rows: what did not go as planned
+    displayed: dict[tuple[Place, str, str], float] = {}  # by reading, stage and nodule, in s
 
 
 # Tables of what did not go as planned; an archive may lack those its study had no use for.
@@ -157,6 +158,12 @@ def read_locked(folder: Path) -> Locked:
         for each in versions
         if each["reason"]
     ]
+    displayed: dict[tuple[Place, str, str], float] = {}
+    if (folder / "seen.csv").exists():  # earlier archives have none
+        for row in _rows(folder / "seen.csv"):
+            place = reading_of(row, "seen.csv")
+            if not place.training:
+                displayed[place, row["stage"], _nodule_of(row)] = float(row["displayed_seconds"])
     return Locked(
         _document(folder / "study.json") | {"protocol_version": max(1, len(versions))},
         protocol,
@@ -176,6 +183,7 @@ def read_locked(folder: Path) -> Locked:
                 if (path := folder / f"{name}.csv").exists()
             },
         },
+        displayed,
     )
 
 

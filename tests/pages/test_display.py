@@ -61,4 +61,4 @@ def test_settings_of_a_reader_come_back_with_every_reading(client: Client, readi
     assert client.get("/api/preferences").json() == said
     shown = client.get(f"/api/readings/{reading.pk}").json()
     assert shown["preferences"] == said
-    assert shown["layouts"] == ["mpr", "axial", "quad", "prior"]
+    assert shown["layouts"] == ["mpr", "axial", "quad"]

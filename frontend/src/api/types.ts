@@ -130,8 +130,6 @@ export interface Series {
   series_uid: string
   dicomweb: string
   slices: number
-  /** Of an earlier examination of the subject. */
-  prior?: boolean
 }
 
 export type Artefact = 'score' | 'semantic' | 'saliency' | 'similar'
@@ -144,7 +142,7 @@ export interface Draft {
   saved_at: string | null
 }
 
-export type Layout = 'axial' | 'mpr' | 'quad' | 'prior'
+export type Layout = 'axial' | 'mpr' | 'quad'
 
 /** What a reader has set in the reading room. */
 export interface Preferences {

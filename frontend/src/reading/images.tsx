@@ -39,7 +39,6 @@ export function useImages({
   const [viewer, setViewer] = useState<Viewer | null>(null)
   const [layout, setLayout] = useState<Layout>(firstLayout(reading))
   const [magnifier, setMagnifier] = useState(false)
-  const [linked, setLinked] = useState(true)
   const [window, setWindow] = useState<Window>({ centre: -600, width: 1500 })
   const [inverted, setInverted] = useState(false)
   const [crosshair, setCrosshair] = useState(false)
@@ -108,9 +107,6 @@ export function useImages({
           return
         case 'magnifier':
           return setMagnifier(event.on)
-        case 'linked':
-          setLinked(event.linked)
-          return events.add(kind, data)
         case 'tool':
           return setTool(event.tool)
         case 'measurements':
@@ -167,7 +163,6 @@ export function useImages({
     images,
     every,
     magnifier,
-    linked,
     layout,
     window,
     inverted,

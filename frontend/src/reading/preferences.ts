@@ -5,17 +5,13 @@ import type { Layout, Preferences, Reading } from '../api/types'
 /** Settings often change several times in a row. */
 const QUIET_MS = 1_000
 
-/** The layouts that this case can be shown in, as the protocol allows, the usual one first. */
-export function layoutsOf(reading: Pick<Reading, 'layouts' | 'series'>): Layout[] {
-  const hasPrior = reading.series.some(series => series.prior)
-  const allowed = (reading.layouts ?? ['mpr', 'axial', 'quad', 'prior']).filter(
-    layout => layout !== 'prior' || hasPrior,
-  )
-  return allowed.length > 0 ? allowed : ['axial']
+/** The layouts that the protocol allows, the usual one first. */
+export function layoutsOf({ layouts }: Pick<Reading, 'layouts'>): Layout[] {
+  return layouts ?? ['mpr', 'axial', 'quad']
 }
 
 /** The layout that a case opens with. */
-export function firstLayout(reading: Pick<Reading, 'layouts' | 'series' | 'preferences'>): Layout {
+export function firstLayout(reading: Pick<Reading, 'layouts' | 'preferences'>): Layout {
   const allowed = layoutsOf(reading)
   const liked = reading.preferences?.layout
   return liked && allowed.includes(liked) ? liked : (allowed[0] ?? 'axial')

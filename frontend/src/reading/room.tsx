@@ -243,8 +243,6 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
         return viewer?.arrange(nextLayout(shown.layout, layouts))
       case 'magnifier':
         return viewer?.useMagnifier(!shown.magnifier)
-      case 'link':
-        return viewer?.link(!shown.linked)
       case 'crosshair':
         return viewer?.useCrosshair(!shown.crosshair)
       case 'tool':
@@ -367,10 +365,8 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
           planes={shown.every}
           layouts={layouts}
           magnifier={shown.magnifier}
-          linked={shown.linked}
           onLayout={layout => viewer?.arrange(layout)}
           onMagnifier={() => obey({ do: 'magnifier' })}
-          onLink={() => obey({ do: 'link' })}
           onWindow={window => viewer?.setWindow(window)}
           onInvert={() => obey({ do: 'invert' })}
           onCrosshair={() => obey({ do: 'crosshair' })}

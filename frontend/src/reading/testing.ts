@@ -228,7 +228,6 @@ export class FakeViewer implements Viewer {
   pointAtHand = () => this.point
   useMouse = this.#note('useMouse')
   useMagnifier = this.#note('useMagnifier')
-  link = this.#note('link')
   restoreMeasurements = this.#note('restoreMeasurements')
   deleteMeasurement = this.#note('deleteMeasurement')
   undoMeasurement = this.#note('undoMeasurement')

@@ -22,9 +22,7 @@ interface ToolbarProps {
   planes: boolean
   layouts: readonly Layout[]
   magnifier: boolean
-  linked: boolean
   onMagnifier(): void
-  onLink(): void
   onLayout(layout: Layout): void
   onWindow(window: Window): void
   onInvert(): void
@@ -88,15 +86,6 @@ export function Toolbar(props: ToolbarProps) {
             onClick={() => props.onLayout(layout)}
           />
         ))}
-        {props.layout === 'prior' && (
-          <Tool
-            name="Linked"
-            shortcut="K"
-            on={props.linked}
-            {...{ disabled }}
-            onClick={props.onLink}
-          />
-        )}
       </fieldset>
       <fieldset class="group" aria-label="Tools">
         <Tool

@@ -1,85 +1,54 @@
 import type { PatientPoint } from '../api/types'
-import { add, type CanvasPoint, cross, edgeLetters, subtract, type View } from './geometry'
+import { add, type CanvasPoint, cross, edgeLetters, type View } from './geometry'
 import { Pane } from './pane'
-import type { Camera, ExtraRendering } from './rendering'
+import type { Camera, ExtraRendering, Rendering } from './rendering'
 import type { CtSeries } from './series'
 import type { Slab } from './slab'
 import { nearestSlice, ontoSlice } from './slices'
 import type { PaneState, Window } from './viewer'
 
-/** What stands beside the axial images: the same as a slab, or those of a prior examination. */
-export type Companion = 'slab' | 'prior'
-
-/**
- * A second axial pane that goes where the first one goes, by position in the patient.
- *
- * Two examinations never have the patient in one place: the way from one to the other is kept
- * while the panes are linked, and set anew by scrolling or moving this one alone.
- */
+/** A second axial pane that shows a slab of the same series and goes where the first one goes. */
 export class Beside {
   readonly pane = new Pane('axial', 'beside')
-  linked = true
-  /** From a point of the axial pane to the same point of the patient in this one. */
-  #offset_mm: PatientPoint = [0, 0, 0]
+  shown = false
   #rendering: ExtraRendering | null = null
   #series: CtSeries | null = null
-  #title = ''
-  shown = false
+  #starting = false
 
-  get title(): string {
-    return this.#title
-  }
-
-  get series(): CtSeries | null {
-    return this.#series
+  get started(): boolean {
+    return this.#starting
   }
 
   /** Begin to draw `series`; nothing is on screen before `follow`. */
-  start(rendering: ExtraRendering, series: CtSeries, title: string, slab: Slab | null): void {
+  async start(from: Rendering, series: CtSeries, slab: Slab, drawn: () => void): Promise<void> {
+    this.#starting = true
+    const rendering = await from.addAxial(this.pane.canvas, series, drawn)
+    if (!rendering || !this.#starting) return
     this.#rendering = rendering
     this.#series = series
-    this.#title = title
     this.pane.slab = slab
-    if (slab) rendering.setSlab(slab)
+    rendering.setSlab(slab)
     this.pane.fitted_mm = rendering.camera().parallelScale
   }
 
   stop(): void {
+    this.#starting = false
     this.#rendering = null
   }
 
   /** Go where the axial pane has gone. */
-  follow(axial: Pick<Camera, 'focalPoint' | 'parallelScale'>): void {
-    if (!this.linked || !this.shown) return
-    this.#look(add(axial.focalPoint, this.#offset_mm), axial.parallelScale)
-  }
-
-  /** Move by itself, and so set anew how this examination lies to the other. */
-  moveBy(way: PatientPoint): void {
-    const camera = this.#rendering?.camera()
-    if (!camera) return
-    this.#offset_mm = add(this.#offset_mm, way)
-    this.#look(add(camera.focalPoint, way), camera.parallelScale)
+  follow({ focalPoint, parallelScale }: Pick<Camera, 'focalPoint' | 'parallelScale'>): void {
+    const slices = this.#series?.slices.axial
+    if (!this.shown || !slices || !this.#rendering) return
+    const onSlice = ontoSlice(slices, focalPoint, nearestSlice(slices, focalPoint))
+    this.#rendering.look({ focalPoint: onSlice, parallelScale })
+    this.render()
   }
 
   /** The way of so many slices, from head to feet. */
   slices(by: number): PatientPoint {
     const slices = this.#series?.slices.axial
     return slices ? add([0, 0, 0], slices.direction, by * slices.spacing_mm) : [0, 0, 0]
-  }
-
-  /** Let the next `follow` begin from where both panes stand now. */
-  link(axial: Pick<Camera, 'focalPoint'>, linked: boolean): void {
-    const here = this.#rendering?.camera().focalPoint
-    if (linked && here) this.#offset_mm = subtract(here, axial.focalPoint)
-    this.linked = linked
-  }
-
-  /** Lie on the other examination as if both had the patient in the middle of the scanner. */
-  align(axial: CtSeries): void {
-    if (this.#series && this.#series !== axial) {
-      this.#offset_mm = subtract(this.#series.middle, axial.middle)
-    }
   }
 
   setWindow(window: Window, inverted: boolean): void {
@@ -101,7 +70,7 @@ export class Beside {
     this.pane.canvas.style.visibility = place.loaded ? 'visible' : 'hidden'
     const notice = place.loaded ? '' : 'Loading this slice…'
     const arrived = this.#series.arrived.size / this.#series.total
-    this.pane.labels.draw(view, place, window, inverted, notice, arrived, this.#title)
+    this.pane.labels.draw(view, place, window, inverted, notice, arrived, 'Axial slab')
   }
 
   state(): PaneState | null {
@@ -125,14 +94,6 @@ export class Beside {
       saliency: null,
       rect: { x, y, width, height },
     }
-  }
-
-  #look(point: PatientPoint, parallelScale: number): void {
-    const slices = this.#series?.slices.axial
-    if (!slices || !this.#rendering) return
-    const focalPoint = ontoSlice(slices, point, nearestSlice(slices, point))
-    this.#rendering.look({ focalPoint, parallelScale })
-    this.render()
   }
 
   #view(): View | null {

@@ -1,5 +1,5 @@
 import type { Layout, Measurement, PatientPoint, Saliency, Series, Tool } from '../api/types'
-import { Beside, type Companion } from './beside'
+import { Beside } from './beside'
 import { Cine, following } from './cine'
 import { add, type CanvasPoint, cross, edgeLetters, subtract, type View } from './geometry'
 import { type Drag, dragSlices, type MousePreset, readGestures } from './gestures'
@@ -42,7 +42,6 @@ export class CtViewer implements Viewer {
   readonly #listeners = new Set<(event: ViewerEvent) => void>()
   readonly #resizing: ResizeObserver
   #series: CtSeries | null = null
-  #prior: CtSeries | null = null
   #layout: Layout = 'mpr'
   #active: Plane = 'axial'
   #window: Window = STARTING_WINDOW
@@ -61,7 +60,6 @@ export class CtViewer implements Viewer {
   #drawn: readonly Plane[] = []
   #firstDrawn: (() => void) | null = null
   readonly #beside = new Beside()
-  #besideFor: Companion | null = null
   #mouse: MousePreset = 'window'
   #dragged = 0
   #magnifier = false
@@ -109,7 +107,6 @@ export class CtViewer implements Viewer {
     if (this.#closed || !this.#series) return
     const cameras = PLANES.map(plane => this.#rendering.camera(plane))
     this.#beside.stop()
-    this.#besideFor = null
     this.#rendering.close()
     await this.#series.renew()
     this.#rendering = this.#startRendering()
@@ -152,7 +149,7 @@ export class CtViewer implements Viewer {
     this.#layout = layout
     this.container.dataset.layout = layout
     // Hidden panes keep their size beneath the axial one, so that switching costs nothing.
-    const alone = layout === 'axial' || layout === 'prior'
+    const alone = layout === 'axial'
     for (const plane of PLANES) this.#panes[plane].hide(alone && plane !== 'axial')
     if (alone) this.#activate('axial')
     this.#arrangeBeside(layout).catch(reportError)
@@ -267,11 +264,6 @@ export class CtViewer implements Viewer {
     this.#tell({ kind: 'magnifier', on })
   }
 
-  link(linked: boolean): void {
-    this.#beside.link(this.#rendering.camera('axial'), linked)
-    this.#tell({ kind: 'linked', linked })
-  }
-
   useTool(tool: Tool | null): void {
     if (tool && this.#crosshair) this.useCrosshair(false)
     this.#measurer.tool = tool
@@ -384,7 +376,6 @@ export class CtViewer implements Viewer {
       software_rendering: this.softwareRendering,
       planes: this.#rendering.planes,
       magnifier: this.#magnifier,
-      linked: this.#beside.linked,
       beside: this.#beside.shown ? this.#beside.state() : null,
       panes: { axial: pane('axial'), sagittal: pane('sagittal'), coronal: pane('coronal') },
     }
@@ -430,6 +421,7 @@ export class CtViewer implements Viewer {
     this.#firstDrawn = () => {
       this.#tell({ kind: 'first_image', plane: 'axial', index: this.#place('axial').index })
       firstImageShown()
+      for (const plane of this.#rendering.planes) this.#tellSlice(plane)
       if (this.softwareRendering) return // the other planes would hold the rest of the images up
       this.#drawn = PLANES
       for (const plane of PLANES) this.#render(plane)
@@ -533,9 +525,8 @@ export class CtViewer implements Viewer {
     this.#rendering.look(plane, { focalPoint: focal, ...change })
     if (plane === 'axial') this.#beside.follow(this.#rendering.camera('axial'))
     this.#render(plane)
-    const { index, total } = this.#place(plane)
-    if (index !== before) {
-      this.#tell({ kind: 'slice', plane, index, total, position_mm: focal })
+    this.#tellSlice(plane)
+    if (this.#place(plane).index !== before) {
       // The lines of this plane move in the other panes.
       for (const other of PLANES) if (other !== plane) this.#drawLayers(other)
     }
@@ -620,14 +611,11 @@ export class CtViewer implements Viewer {
     return pane
   }
 
-  /** The pane beside the axial one moves with it, or by itself while they are not linked. */
+  /** What is done to the pane beside the axial one is done to both. */
   #listenBeside(): void {
     const { pane } = this.#beside
-    const move = (way: PatientPoint) => {
-      if (!this.#beside.linked) return this.#beside.moveBy(way)
-      const { focalPoint } = this.#rendering.camera('axial')
-      this.#put('axial', add(focalPoint, way))
-    }
+    const move = (way: PatientPoint) =>
+      this.#put('axial', add(this.#rendering.camera('axial').focalPoint, way))
     const scroll = (slices: number) => move(this.#beside.slices(slices))
     readGestures(pane.element, {
       preset: () => this.#mouse,
@@ -654,26 +642,18 @@ export class CtViewer implements Viewer {
     })
   }
 
-  /** Show what the layout wants beside the axial images, or nothing. */
+  /** Show a slab beside the axial images, or not. */
   async #arrangeBeside(layout: Layout): Promise<void> {
-    const wanted: Companion | null =
-      layout === 'quad' ? 'slab' : layout === 'prior' ? 'prior' : null
     const beside = this.#beside
-    beside.shown = wanted !== null
-    beside.pane.hide(wanted === null)
-    const series = wanted === 'prior' ? this.#prior : this.#series
-    if (wanted === null || !series) return
-    if (this.#besideFor !== wanted) {
-      this.#besideFor = wanted
+    beside.shown = layout === 'quad'
+    beside.pane.hide(!beside.shown)
+    if (!beside.shown || !this.#series) return
+    if (!beside.started) {
       const drawn = () => {
         beside.draw(this.#window, this.#inverted)
         beside.pane.magnifier.draw()
       }
-      const rendering = await this.#rendering.addAxial(beside.pane.canvas, series, drawn)
-      if (!rendering || this.#besideFor !== wanted) return
-      const slab = wanted === 'slab' ? OVERVIEW : null
-      beside.start(rendering, series, wanted === 'slab' ? 'Axial slab' : 'Prior', slab)
-      if (this.#series) beside.align(this.#series)
+      await beside.start(this.#rendering, this.#series, OVERVIEW, drawn)
     }
     beside.setWindow(this.#window, this.#inverted)
     beside.follow(this.#rendering.camera('axial'))
@@ -784,6 +764,14 @@ export class CtViewer implements Viewer {
     const { planes } = this.#rendering
     this.#tell({ kind: 'rendering', planes, software: this.softwareRendering })
     if (planes.length < PLANES.length) this.arrange('axial')
+  }
+
+  /** What a plane shows now, for the screen and for the record of what was on it. */
+  #tellSlice(plane: Plane): void {
+    const { index, total, position_mm } = this.#place(plane)
+    const { width, height, mm_per_pixel } = this.#view(plane)
+    const span_mm = [width, height].map(pixels => Math.round(pixels * mm_per_pixel))
+    this.#tell({ kind: 'slice', plane, index, total, position_mm, span_mm })
   }
 
   #tellCine(): void {

@@ -19,7 +19,6 @@ export type Command =
         | 'layout'
         | 'crosshair'
         | 'magnifier'
-        | 'link'
         | 'markers'
         | 'cine'
         | 'delete'
@@ -65,7 +64,6 @@ const BINDINGS: readonly Binding[] = [
   { keys: ['l', 'L'], command: { do: 'layout' }, inForm: true },
   { keys: ['c', 'C'], command: { do: 'crosshair' }, inForm: true },
   { keys: ['g', 'G'], command: { do: 'magnifier' }, inForm: true },
-  { keys: ['k', 'K'], command: { do: 'link' }, inForm: true },
   { keys: ['m', 'M'], command: { do: 'markers' }, inForm: true },
   { keys: ['s'], command: { do: 'slab', where: 'active' }, inForm: true },
   { keys: ['S'], command: { do: 'slab', where: 'all' }, inForm: true },
@@ -134,9 +132,8 @@ export const LEGEND: readonly (readonly [string, readonly (readonly [string, str
       ['1, 2, 3', 'lung, soft tissue, bone window'],
       ['I', 'invert'],
       ['+, −', 'zoom'],
-      ['L', 'next layout: axial, three planes, 2 × 2, prior'],
+      ['L', 'next layout: three planes, axial, 2 × 2'],
       ['G', 'magnifier under the pointer'],
-      ['K', 'prior moves with the current images, or alone'],
       ['S', 'slab: MIP, MinIP, mean, single slices'],
       ['Shift S', 'the same slab in all planes'],
       [', and .', 'thinner, thicker slab'],

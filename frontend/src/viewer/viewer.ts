@@ -8,15 +8,11 @@ export type { Plane } from '../api/types'
 
 export const PLANES: readonly Plane[] = ['axial', 'sagittal', 'coronal']
 
-/**
- * The axial images alone; with the sagittal and coronal ones; all three and an axial slab; the
- * axial images beside those of a prior examination.
- */
+/** The axial images alone; with the sagittal and coronal ones; all three and an axial slab. */
 export const LAYOUTS: readonly { layout: Layout; name: string }[] = [
   { layout: 'axial', name: 'Axial' },
   { layout: 'mpr', name: '3 planes' },
   { layout: 'quad', name: '2 × 2' },
-  { layout: 'prior', name: 'Prior' },
 ]
 
 /** A display window in Hounsfield units. */
@@ -40,7 +36,15 @@ export type ViewerEvent =
   | { kind: 'progress'; loaded: number; total: number; failed: number }
   | { kind: 'first_image'; plane: Plane; index: number }
   | { kind: 'series_loaded'; slices: number; failed: number }
-  | { kind: 'slice'; plane: Plane; index: number; total: number; position_mm: PatientPoint }
+  /** A plane shows another slice, or another part of it; `span_mm` is what fits into the pane. */
+  | {
+      kind: 'slice'
+      plane: Plane
+      index: number
+      total: number
+      position_mm: PatientPoint
+      span_mm: readonly number[]
+    }
   | { kind: 'window'; centre: number; width: number; inverted: boolean }
   | { kind: 'layout'; layout: Layout }
   | { kind: 'crosshair'; on: boolean }
@@ -48,7 +52,6 @@ export type ViewerEvent =
   | { kind: 'active'; plane: Plane }
   | { kind: 'cine'; plane: Plane; playing: boolean; slices_per_s: number }
   | { kind: 'magnifier'; on: boolean }
-  | { kind: 'linked'; linked: boolean }
   | { kind: 'tool'; tool: Tool | null }
   /** Something was measured, changed or taken away; `made` is new, `selected` touched last. */
   | {
@@ -126,7 +129,6 @@ export interface ViewerState {
   saliency_opacity: number
   software_rendering: boolean
   magnifier: boolean
-  linked: boolean
   /** What this browser can draw. */
   planes: readonly Plane[]
   panes: Record<Plane, PaneState>
@@ -172,8 +174,6 @@ export interface Viewer {
   useMouse(preset: MousePreset): void
   /** While on, what lies under the pointer is shown larger. */
   useMagnifier(on: boolean): void
-  /** Whether the second axial pane goes where the first one goes. */
-  link(linked: boolean): void
   /** What the left button draws; null gives it back. Points can be dragged at any time. */
   useTool(tool: Tool | null): void
   /** Show measurements in place of those that are there, which cannot be undone. */
