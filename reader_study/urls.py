@@ -25,6 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("worklist/skip", reading.skip, name="skip"),
     path("worklist/sign/<slug:slug>/<int:session>", signing.sign, name="sign"),
     path("reading/<int:reading_id>", reading.reading_room, name="reading"),
+    path("studies/new", protocol.new, name="study-new"),
     path("studies/<slug:slug>/", study.study, name="study"),
     path("studies/<slug:slug>/people", people.people, name="study-people"),
     path("studies/<slug:slug>/people/invite", people.invite_member, name="study-invite"),

@@ -62,6 +62,29 @@ def create_study(
     return study
 
 
+def may_create_studies(user: User) -> bool:
+    """Tell whether `user` is an administrator, or coordinates a study and reads in none."""
+    roles = set(Membership.objects.filter(user=user).values_list("role", flat=True))
+    return Role.READER not in roles and (user.is_superuser or Role.COORDINATOR in roles)
+
+
+@transaction.atomic
+def create_with_desk(
+    *, slug: str, document: Mapping[str, Any], source: str, by: User, now: datetime
+) -> Study:
+    """Create a study that `by` coordinates.
+
+    Raises:
+        ProtocolInvalid: the protocol cannot be run.
+        StudyFrozen: there is a study of this name already.
+    """
+    if Study.objects.filter(slug=slug).exists():
+        raise StudyFrozen(f"There is a study {slug!r} already.")
+    study = create_study(slug=slug, document=document, source=source, by=by, now=now)
+    add_member(study=study, user=by, role=Role.COORDINATOR, pseudonym="Desk")
+    return study
+
+
 def add_member(*, study: Study, user: User, role: Role, pseudonym: str) -> Membership:
     """Give `user` a role in `study`; saying it again changes nothing.
 

@@ -1,18 +1,21 @@
 """The coordinator's page of a protocol: its text, what it comes to, and its versions."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_slug
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from reader_study.actions.protocol import amend_protocol, history, phase_of
-from reader_study.actions.study import cases_to_read
+from reader_study.actions.study import cases_to_read, create_with_desk, may_create_studies
 from reader_study.domain.allocation import Case
 from reader_study.domain.design import TRAINING, conditions
 from reader_study.domain.dry_run import balance, dry_run
@@ -26,6 +29,8 @@ from reader_study.pages.access import member
 PER_DAY = 20
 READERS, CASES = 4, 20
 SIZE_LIMIT = 200_000
+# What comes along to start from, by name.
+TEMPLATES = {file.stem: file for file in (Path(__file__).parents[1] / "protocols").glob("*.yaml")}
 
 
 @login_required
@@ -73,6 +78,62 @@ def protocol(request: HttpRequest, slug: str) -> HttpResponse:
         **(_plan(found, rules) if not refusal else {}),
     }
     return render(request, "reader_study/protocol.html", context, status=status)
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """Create a study from a protocol that comes along, or from a file; its creator has its desk."""
+    user = request.user
+    assert isinstance(user, User)  # whom `login_required` lets through
+    if not may_create_studies(user):
+        raise Http404
+    name = request.POST.get("name", "").strip()
+    refusal = None
+    if request.method == "POST":
+        try:
+            text = _chosen(request)
+            validate_slug(name)
+            rules, _ = read_with_lines(text)
+            create_with_desk(
+                slug=name,
+                document=rules.model_dump(mode="json"),
+                source=text,
+                by=user,
+                now=timezone.now(),
+            )
+            return redirect("study-protocol", slug=name)
+        except ValidationError:
+            refusal = Refusal("A name has letters, digits, - and _ only, and is not empty.")
+        except Refusal as refused:
+            refusal = refused
+    context = {
+        "templates": sorted(TEMPLATES),
+        "name": name,
+        "refusal": refusal,
+        "problems": refusal.more.get("problems", []) if refusal else [],
+    }
+    return render(request, "reader_study/new_study.html", context, status=409 if refusal else 200)
+
+
+def _chosen(request: HttpRequest) -> str:
+    """Return the text of the file that was sent, or of the template that was chosen.
+
+    Raises:
+        Refusal: there is neither, or it is no text.
+    """
+    file = request.FILES.get("file")
+    if file is not None:
+        try:
+            text: str = file.read(SIZE_LIMIT).decode()
+            return text
+        except UnicodeDecodeError:
+            raise Refusal("The file is no text in UTF-8.") from None
+    template = TEMPLATES.get(request.POST.get("template", ""))
+    if template is None:
+        raise Refusal("Choose a protocol to start from, or a file.")
+    return template.read_text()
 
 
 def _plan(study: Study, rules: Protocol) -> dict[str, Any]:

@@ -37,6 +37,14 @@ def test_a_protocol_is_checked_at_its_lines_and_put_in_force(
     text.fill(honest.replace("title: Lung nodules", "title: All lung nodules"))
     page.get_by_role("button", name="Put in force").click()
     expect(page.get_by_text("This protocol is in force.")).to_be_visible()
-    assert found == ["", ""]
+
+    page.goto(f"{live_server.url}/studies/new")
+    page.get_by_label("Name in addresses").fill("another")
+    found.append(barriers(page))
+    page.screenshot(path=pictures / "new-study.png")
+    page.get_by_label("Begin with").select_option("lidc")
+    page.get_by_role("button", name="Create the draft").click()
+    expect(page.get_by_role("heading", name="Protocol of LIDC characteristics")).to_be_visible()
+    assert found == ["", "", ""]
     study.refresh_from_db()
     assert study.title.startswith("All lung nodules")

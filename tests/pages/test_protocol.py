@@ -2,10 +2,11 @@
 
 import pytest
 import yaml
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from reader_study.domain.reading import Stage
-from reader_study.models import Role
+from reader_study.models import Role, Study
 from tests.domain.designs import CROSSOVER
 from tests.factories import a_member, a_protocol, a_reading, a_study
 
@@ -99,3 +100,49 @@ def test_only_coordinators_change_it(client, study, role):
     assert client.get(address).status_code == (200 if role == Role.INVESTIGATOR else 404)
     assert client.post(address, {"text": written(title="x"), "save": ""}).status_code == 404
     assert study.versions.count() == 1
+
+
+def test_a_coordinator_creates_a_study_from_a_template_or_a_file_and_has_its_desk(client, study):
+    user = study.members.get().user
+    client.force_login(user)
+    address = reverse("study-new")
+    assert "lung_rads" in client.get(address).content.decode()
+
+    client.post(address, {"name": "one", "template": "lidc"})
+    file = SimpleUploadedFile("mine.yaml", ("# mine\n" + written(title="Mine")).encode())
+    client.post(address, {"name": "two", "template": "lidc", "file": file})
+
+    assert Study.objects.get(slug="one").rules.design.kind == "crossover"
+    mine = Study.objects.get(slug="two")
+    assert (mine.title, mine.versions.get().by) == ("Mine", user)
+    assert mine.versions.get().source.startswith("# mine")
+    assert mine.members.get().role == Role.COORDINATOR
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        ({"name": "no name", "template": "lidc"}, "letters, digits"),
+        ({"name": "one", "template": "none"}, "Choose a protocol"),
+        ({"name": "one", "file": SimpleUploadedFile("x", b"titel: x")}, "Line 1"),
+        ({"name": "one", "file": SimpleUploadedFile("x", b"\xff")}, "no text in UTF-8"),
+    ],
+)
+def test_a_study_that_cannot_be_is_not_created(client, study, sent, says):
+    client.force_login(study.members.get().user)
+    answer = client.post(reverse("study-new"), sent)
+
+    assert (answer.status_code, Study.objects.count()) == (409, 1)
+    assert says in answer.content.decode()
+
+
+def test_a_name_that_is_taken_is_refused(client, study):
+    client.force_login(study.members.get().user)
+    answer = client.post(reverse("study-new"), {"name": study.slug, "template": "lidc"})
+    assert (answer.status_code, Study.objects.count()) == (409, 1)
+
+
+@pytest.mark.parametrize("role", [Role.READER, Role.INVESTIGATOR])
+def test_nobody_else_creates_studies(client, study, role):
+    client.force_login(a_member(study, role).user)
+    assert client.get(reverse("study-new")).status_code == 404
