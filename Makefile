@@ -58,9 +58,10 @@ fuzz-import: ## look at damaged DICOM files (INPUTS=20000 DICOM=folder of files 
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.fuzz_import --inputs $(or $(INPUTS),20000) $(if $(DICOM),--dicom "$(DICOM)")
 
-bench-export: ## time and memory of writing a million readings in every format
+bench-export: ## time and memory of a million ratings: every format, and the site's export
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.export
+	@$(IN_VENV) -m benchmarks.site_export
 
 bench-viewer: ## time the reading room against OHIF and bare Cornerstone3D (TIMES=3; needs npm and LIDC-IDRI)
 	@$(PYTHON) -m launcher.install --dev
