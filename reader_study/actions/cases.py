@@ -1,7 +1,7 @@
 """Bringing cases in: images into the archive, rows into the database."""
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -88,6 +88,8 @@ def import_cases(
 ) -> ImportReport:
     """Import the series of a folder that a list of nodules names.
 
+    Where readers mark what they find, series that no line names are cases without nodules,
+    provided that every line can be used.
     Problems are collected, and what is sound is imported; the same again changes nothing.
 
     Raises:
@@ -97,7 +99,7 @@ def import_cases(
     rows, problems = _listed(nodules)
     findings = look_at(folder, _about(progress, "reading files"), besides=nodules)
     placed = place_nodules(rows, problems, findings.series)
-    return _bring_in(study, findings, placed, site_archive(), now, progress)
+    return _bring_in(study, findings, placed, _named(rows), site_archive(), now, progress)
 
 
 def import_from_archive(
@@ -128,7 +130,7 @@ def import_from_archive(
             progress("fetching series", done + 1, len(wanted))
     findings = Findings(tuple(found), tuple(aside))
     placed = place_nodules(rows, problems, findings.series)
-    return _bring_in(study, findings, placed, archive, now, progress)
+    return _bring_in(study, findings, placed, _named(rows), archive, now, progress)
 
 
 def import_lidc(
@@ -150,7 +152,7 @@ def import_lidc(
             )
         rows += known or []
     placed = place_nodules(rows, unknown, findings.series)
-    return _bring_in(study, findings, placed, site_archive(), now, progress)
+    return _bring_in(study, findings, placed, _named(rows), site_archive(), now, progress)
 
 
 def check_import(
@@ -174,6 +176,11 @@ def _listed(nodules: Path) -> tuple[list[NoduleRow], list[Problem]]:
     return rows, [Problem(one.code, one.detail, f"line {one.line}") for one in bad]
 
 
+def _named(rows: Sequence[NoduleRow]) -> set[str]:
+    """Return the series that lines name, whatever becomes of these lines."""
+    return {row.series_uid for row in rows}
+
+
 def _about(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
     return (lambda done, of: progress(what, done, of)) if progress else None
 
@@ -182,12 +189,20 @@ def _bring_in(
     study: Study,
     findings: Findings,
     placed: NoduleReport,
+    named: Collection[str],
     archive: Archive,
     now: datetime,
     progress: Progress | None,
 ) -> ImportReport:
     report = ImportReport(findings, placed)
-    wanted = [one for one in findings.series if one.series_uid in placed.accepted]
+    # A line that cannot be used may have been the one of a nodule in such a series.
+    may_be_without = study.rules.findings.has_marks and not placed.refusals
+    wanted = [
+        one
+        for one in findings.series
+        if one.series_uid in placed.accepted
+        or (may_be_without and not one.refusals and one.series_uid not in named)
+    ]
     _refuse_if_dealt_out(study, wanted)
     stored = []
     for series in findings.series:
@@ -239,7 +254,7 @@ def _register(study: Study, found: SeriesReport, placed: NoduleReport, now: date
         )
     added = 0
     # From the head downwards: the order of a list might tell which ones matter.
-    for row in sorted(placed.accepted[found.series_uid], key=lambda row: -row.centre_mm[2]):
+    for row in sorted(placed.accepted.get(found.series_uid, ()), key=lambda row: -row.centre_mm[2]):
         added += _add_nodule(study, series, row, placed, now)
     name = series.case.pseudonym
     nodules = counted(added, "nodule")

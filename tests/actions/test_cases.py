@@ -18,7 +18,7 @@ from reader_study.domain.errors import StudyFrozen
 from reader_study.models import Case, Nodule, Series, Study
 from reader_study.models.reference import ReferenceStandard
 from tests.dicomweb.series import SERIES, STUDY, a_series, setting
-from tests.factories import NOW, a_study
+from tests.factories import NOW, a_study, free_response
 from tests.images import Orthanc, Unpack
 
 pytestmark = pytest.mark.django_db
@@ -190,6 +190,26 @@ def test_what_is_sound_comes_in_and_the_rest_is_told(
         "refused: line 6, nodule N5: there is no series 1.2.3",
     ):
         assert words in said
+
+
+def test_where_readers_search_a_series_without_nodules_is_a_case_too(
+    folder: Path, tmp_path: Path
+) -> None:
+    searching = a_study(is_open=False, **free_response())
+    a_series(folder / "nothing", slices=50, series=f"{STUDY}.3", study=f"{STUDY}.9")
+    spoiled = a_list(tmp_path, line("N1"), line("N2", rest="x,,"))
+
+    first = import_cases(study=searching, folder=folder, nodules=spoiled, now=NOW)
+    assert not first.complete
+    assert Case.objects.filter(study=searching).count() == 1
+    second = import_cases(
+        study=searching, folder=folder, nodules=a_list(tmp_path, line("N1")), now=NOW
+    )
+
+    assert second.complete
+    assert Case.objects.filter(study=searching).count() == 2
+    assert "with 0 nodules" in "\n".join(second.lines())
+    assert [n.label for n in Nodule.objects.of_study(searching)] == ["N1"]
 
 
 def test_what_was_imported_is_not_changed_by_another_list(
