@@ -7,6 +7,7 @@ case moves any.
 
 import argparse
 import copy
+import logging
 import os
 import statistics
 import tempfile
@@ -110,6 +111,8 @@ def _rehearsed(readers: int, cases: int) -> None:
     from reader_study.management.rehearsal import rehearse
 
     call_command("migrate", verbosity=0)
+    # A reading that is not open yet is refused, as it has to be.
+    logging.getLogger("django.request").setLevel(logging.ERROR)
     print(f"\n{readers} readers, {cases} cases, over the site's own API")
     print("design                    readings  answers  signed  days  calls  seconds  records")
     exports = {}

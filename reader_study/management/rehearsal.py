@@ -44,9 +44,9 @@ from reader_study.statistics.power import simulate
 PASSWORD_LENGTH = 24
 # How far apart malignant and benign cases look, in standard deviations: AUC about 0.76 and 0.84.
 UNAIDED, AIDED = 1.0, 1.4
-# A reading that is not open yet is tried again after this long, up to a year.
-PATIENCE = timedelta(hours=6)
-TRIES = 4 * 365
+# A reading that is not open yet is tried again when the site says that it opens, or after this.
+PATIENCE = timedelta(minutes=30)
+TRIES = 100
 LINES = 3
 
 
@@ -239,7 +239,9 @@ class _Conducted:
         for _ in range(TRIES):
             if response.status_code == 200:
                 break
-            self.clock += PATIENCE
+            told = response.json().get("not_before")
+            opens = datetime.fromisoformat(told) if told else self.clock
+            self.clock = max(opens, self.clock + PATIENCE)
             self.client.force_login(reading.reader.user)
             response = self._call(reading, "open")
         shown = self._must(response, "opening a reading")
