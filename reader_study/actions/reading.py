@@ -132,7 +132,8 @@ def save_draft(
     """Keep what is filled in so far; `version` is the last the client has seen.
 
     A save that is said again with its `key` is the one that is stored already. One that follows
-    a save of the keys `sent`, whose acknowledgement was lost, is no conflict.
+    a save of the keys `sent`, whose acknowledgement was lost, is no conflict, and neither is one
+    of those that arrives after it: it is overtaken, and changes nothing.
 
     Raises:
         Reading.DoesNotExist: `reader` has no such reading.
@@ -175,14 +176,20 @@ def _save_draft(
     _check(reading, stage, answers, complete=False)
     draft = Draft.objects.filter(reading=reading, stage=stage).first()
     held = draft.version if draft else 0
-    if draft and (draft.answers == answers or (key is not None and draft.key == key)):
+    if draft and (draft.answers == answers or draft.knows(key)):
         return draft
     if held != version and not (draft and draft.key in sent):
         raise _conflict(held)
     return Draft.objects.update_or_create(
         reading=reading,
         stage=stage,
-        defaults={"version": held + 1, "answers": answers, "saved_at": now, "key": key},
+        defaults={
+            "version": held + 1,
+            "answers": answers,
+            "saved_at": now,
+            "key": key,
+            "overtaken": draft.overtaken_by(sent) if draft else [str(each) for each in sent],
+        },
     )[0]
 
 

@@ -1,6 +1,8 @@
 """What readers do: readings, drafts, locked answers and their ratings."""
 
+from collections.abc import Sequence
 from typing import Self
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
@@ -89,13 +91,17 @@ _ANSWERING = Q(stage__in=[stage.value for stage in ANSWERING])
 class Draft(models.Model):
     """What a reader has filled in so far in one stage; `version` counts the saves.
 
-    `key` is made by whoever saves, so that a save that is said again is known.
+    `key` is made by whoever saves, so that a save that is said again is known. `overtaken` are
+    the last keys of saves whose page heard no answer and went on, and which may arrive late.
     """
+
+    REMEMBERED = 20
 
     reading = models.ForeignKey(Reading, models.PROTECT, related_name="drafts")
     stage = models.CharField(max_length=16)
     version = models.PositiveIntegerField()
     key = models.UUIDField(null=True)
+    overtaken = models.JSONField(default=list, db_default=[])
     answers = models.JSONField()
     saved_at = models.DateTimeField()
 
@@ -107,6 +113,14 @@ class Draft(models.Model):
 
     def __str__(self) -> str:
         return f"draft {self.version} of {self.stage}"
+
+    def knows(self, key: UUID | None) -> bool:
+        """Tell whether the save `key` is this one, or one that was overtaken."""
+        return key is not None and (self.key == key or str(key) in self.overtaken)
+
+    def overtaken_by(self, sent: Sequence[UUID]) -> list[str]:
+        """Return the keys that a save which follows those of `sent` has overtaken."""
+        return [*self.overtaken, *map(str, sent)][-self.REMEMBERED :]
 
 
 def replaced(answer: str = "") -> Exists:

@@ -145,6 +145,21 @@ def test_what_follows_a_save_whose_acknowledgement_was_lost_is_no_conflict():
     assert not Deviation.objects.exists()
 
 
+def test_a_save_that_was_overtaken_and_arrives_late_changes_nothing_and_is_no_deviation():
+    reading, late = a_reading(stage=Stage.UNAIDED), uuid4()
+    save = {**by(reading), "stage": Stage.UNAIDED}
+    newer = answers_of(reading, malignancy=31)
+    save_draft(**save, version=0, answers=answers_of(reading), key=uuid4())
+    save_draft(**save, version=1, answers=newer, key=uuid4(), sent=[late])
+    newest = answers_of(reading, malignancy=33)
+    save_draft(**save, version=2, answers=newest, key=uuid4())
+
+    held = save_draft(**save, version=1, answers=answers_of(reading, malignancy=29), key=late)
+
+    assert (held.version, held.answers) == (3, newest)
+    assert not Deviation.objects.exists()
+
+
 def test_the_key_of_an_event_cannot_stop_a_lock():
     reading, key = a_reading(stage=Stage.UNAIDED), uuid4()
     store_events(**by(reading), events=[Told(key, "slice", "unaided", 1.0, {})])
