@@ -56,17 +56,18 @@ def test_all_that_is_recorded_is_in_the_chain_and_holds(study):
     result = verify_study(study)
 
     assert result.broken is None
-    # Opened four times, locked three times, submitted twice, and the AI sent once.
-    kinds = {"answer": 5, "event": 10, "prediction": 1, "protocol": 2, "reference": 1}
-    assert result.counts == kinds
-    assert result.length == Record.objects.count() == 19
+    # Opened four times, locked three times, submitted twice, and the AI sent once; the amendment
+    # after the first reading is a deviation.
+    kinds = {"answer": 5, "deviation": 1, "event": 10, "prediction": 1, "protocol": 2}
+    assert result.counts == {**kinds, "reference": 1}
+    assert result.length == Record.objects.count() == 20
     assert bytes(Chain.objects.get(study=study).head) == result.head
 
 
 def test_each_study_has_its_own_chain(study):
     other = a_reading(stage=Stage.SUBMITTED).reader.study
 
-    assert verify_study(study).length == 19
+    assert verify_study(study).length == 20
     assert verify_study(other).counts == {"answer": 2, "event": 3, "protocol": 1}
 
 
@@ -289,7 +290,7 @@ def test_the_command_says_what_holds_and_names_what_does_not(study):
     out = io.StringIO()
     call_command("verify", study.slug, stdout=out)
     assert (
-        "19 records hold: 5 answer, 10 event, 1 prediction, 2 protocol, 1 reference"
+        "20 records hold: 5 answer, 1 deviation, 10 event, 1 prediction, 2 protocol, 1 reference"
         in out.getvalue()
     )
     head = verify_study(study).head.hex()
