@@ -26,7 +26,7 @@ export default defineConfig({
     manifest: true,
     chunkSizeWarningLimit: 4500, // Cornerstone3D with vtk.js; fetched beside the form, not before it
     rolldownOptions: {
-      input: ['src/main.ts', 'src/outbox/desk.ts', 'src/display.ts'],
+      input: ['src/main.ts', 'src/outbox/desk.ts', 'src/display.ts', 'src/protocol/desk.tsx'],
       checks: { pluginTimings: false, bundlerTimings: false },
       // The codecs look for Node's modules and do without them in a browser.
       onLog: (level, log, handle) => {

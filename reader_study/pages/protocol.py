@@ -20,7 +20,7 @@ from reader_study.domain.allocation import Case
 from reader_study.domain.design import TRAINING, conditions
 from reader_study.domain.dry_run import balance, dry_run
 from reader_study.domain.errors import AllocationImpossible, Refusal
-from reader_study.domain.protocol import Protocol
+from reader_study.domain.protocol import Protocol, protocol_schema
 from reader_study.domain.protocol_file import read_with_lines, write_protocol
 from reader_study.exports.example import example_table
 from reader_study.models import Role, Study, User
@@ -71,6 +71,7 @@ def protocol(request: HttpRequest, slug: str) -> HttpResponse:
         "reason": reason,
         "refusal": refusal,
         "problems": refusal.more.get("problems", []) if refusal else [],
+        "schema": protocol_schema(),
         "phase": phase_of(found),
         "versions": versions[::-1],
         "conditions": conditions(rules.design),

@@ -69,6 +69,8 @@ def test_mistakes_are_told_with_their_lines_and_the_text_stays(study, desk):
     assert status == 409
     assert f"<strong>Line {text.count(chr(10))}</strong>" in page
     assert "opens_when: never" in page
+    assert '[{"place": "opens_when", ' in page  # at its place in the form
+    assert '"when_inference_failed": {' in page  # the schema, of which the form is made
     assert study.versions.count() == 1
 
 
