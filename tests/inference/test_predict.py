@@ -27,7 +27,7 @@ def test_a_prediction_is_plain_json_with_everything_the_site_stores(model: Model
     }  # fmt: skip
     assert set(result["model"]) == {
         "name", "version", "hash", "weights_hash", "code_hash", "demonstration", "title",
-        "notice", "backbone", "token_mm",
+        "notice", "backbone", "token_mm", "calibration", "calibration_truth",
     }  # fmt: skip
     assert result["status"] == "done"
     assert 0 < result["probability_raw"] < 1
