@@ -13,7 +13,7 @@ export function Feedback({ api, places }: { api: Pick<Api, 'truth'>; places: boo
   }, [api])
   return (
     <section class="feedback" aria-label="The truth of this training case">
-      <h3>This training case</h3>
+      <h2>This training case</h2>
       {truth === 'loading' && <p>Looking up what is known…</p>}
       {truth === 'missing' && (
         <p>What is known could not be loaded. Reload the page to try again.</p>
