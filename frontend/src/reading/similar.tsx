@@ -4,7 +4,7 @@ import type { Similar } from '../api/types'
 export function SimilarNodules({ similar }: { similar: Similar[] }) {
   return (
     <section class="similar" aria-label="Similar nodules of known truth">
-      <h2>Similar nodules</h2>
+      <h2 class="title">Similar nodules</h2>
       <ol>
         {similar.map(({ image, malignant, truth, diameter_mm, distance }) => (
           <li key={image}>
