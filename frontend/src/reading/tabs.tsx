@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 
-interface Tab {
+export interface Tab {
   id: string
   label: string
   /** Null where nothing is asked. */
