@@ -16,7 +16,7 @@ from inference.model import Model, load_model
 from inference.predict import predict_nodule
 from inference.prompts import FEATURES
 from inference.settings import BUILT_IN_MODELS
-from inference.train import Training
+from inference.training.config import Training
 from inference.validity import auroc, weighted_auroc
 
 Predictions = list[tuple[phantom.NoduleSample, dict[str, Any]]]

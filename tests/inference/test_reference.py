@@ -14,7 +14,7 @@ from inference.model import load_model
 from inference.predict import predict_nodule
 from inference.reference import Known, Reference, ReferenceTable, mahalanobis, spread_of
 from inference.settings import Settings
-from inference.train import calibration_curve
+from inference.training.card import calibration_curve
 from tests.inference.examples import a_volume, write_tiny_model
 
 CPU = torch.device("cpu")

@@ -18,7 +18,10 @@ from inference.predict import predict_nodule
 from inference.preprocess import nine_planes
 from inference.prompts import FEATURES, default_prompts, phrases
 from inference.settings import BUILT_IN_MODELS, Settings
-from inference.train import Patients, keep_checkpoint, main, parts_of_crops, train
+from inference.train import main, train
+from inference.training.adaptation import keep_checkpoint
+from inference.training.config import Patients
+from inference.training.parts import parts_of_crops
 from phantom import nodule_cube
 from tests.inference.crops import a_row, write_crops
 from tests.inference.examples import TINY_CLIP, a_volume
@@ -93,7 +96,7 @@ def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("inference.train.keep_checkpoint", dies)
+        patch.setattr("inference.training.adaptation.keep_checkpoint", dies)
         with pytest.raises(Killed):
             trained("killed")
     checkpoint = tmp_path / "killed" / "training.checkpoint"

@@ -1,0 +1,1 @@
+"""Training a model: what `python -m inference.train` is made of."""
