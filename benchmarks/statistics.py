@@ -20,10 +20,11 @@ from reader_study.statistics import covariance
 from reader_study.statistics.auc import Floats, kernel
 from reader_study.statistics.dbm import dbm
 from reader_study.statistics.intervals import proportion
-from reader_study.statistics.mrmc import Components, ObuchowskiRockette, obuchowski_rockette
+from reader_study.statistics.mrmc import ObuchowskiRockette, obuchowski_rockette
 from reader_study.statistics.power import power, simulate
 from reader_study.statistics.time import model_times
 from reader_study.statistics.ustat import u_statistics
+from reader_study.statistics.variances import Components
 
 READERS, SHARE_MALIGNANT = 20, 0.4
 GROWTH = (1_000, 2_000, 5_000, 10_000)

@@ -12,7 +12,7 @@ from reader_study.actions.verification import verify_study
 from reader_study.domain.findings import Lesion, Marked, froc_tables
 from reader_study.exports.tables import write_tables
 from reader_study.models import Nodule, Reading
-from reader_study.statistics.commands import of_froc
+from reader_study.statistics.commands.marks import of_froc
 from tests.conduct import Conductor
 from tests.factories import NOW, a_case, a_mark, a_member, a_prediction, a_study, free_response
 

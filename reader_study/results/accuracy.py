@@ -20,7 +20,8 @@ from reader_study.results.sections import (
     listed,
     notes_of,
 )
-from reader_study.statistics import commands, documents, tables
+from reader_study.statistics import documents, tables
+from reader_study.statistics.commands import scores
 from reader_study.statistics.study import Analysis, analyse
 from reader_study.statistics.tables import Study
 
@@ -56,7 +57,7 @@ def pair_of(differences: dict[str, Any], contrast: Contrast) -> dict[str, Any] |
 def curves(data: Data) -> Section:
     """Draw the curve of every reader, their mean, and the AI by itself."""
     document = documents.document(
-        commands.of_roc(
+        scores.of_roc(
             data.folder / RATINGS, score=None, threshold=None, cluster=data.cluster, partial=None
         )
     )
@@ -139,7 +140,7 @@ def ai_curve(data: Data) -> dict[str, Any] | None:
     """Return the curve of the AI by itself, or None if there is none."""
     try:
         return documents.document(
-            commands.of_roc(
+            scores.of_roc(
                 data.folder / SCORES,
                 score="probability",
                 threshold=None,

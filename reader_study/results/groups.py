@@ -18,14 +18,15 @@ from reader_study.results.sections import (
     notes_of,
     told,
 )
-from reader_study.statistics import commands, documents, roc, tables
+from reader_study.statistics import documents, roc, tables
+from reader_study.statistics.commands.subgroups import of_subgroups
 from reader_study.statistics.study import Analysis
 
 
 def subgroups(data: Data, subgroup: Subgroup, standing: str) -> Section:
     """Compare within each group of the cases."""
     document = documents.document(
-        commands.of_subgroups(data.folder / RATINGS, subgroup.name, data.cluster, Analysis())
+        of_subgroups(data.folder / RATINGS, subgroup.name, data.cluster, Analysis())
     )
     ratings = {each.name: data.ratings(each.name) for each in data.modalities}
     names = [name for name in _in_order(data, subgroup) if name in document["subgroups"]]

@@ -20,7 +20,8 @@ from reader_study.results.sections import (
     p_in_a_sentence,
     told,
 )
-from reader_study.statistics import commands, documents, tables
+from reader_study.statistics import documents, tables
+from reader_study.statistics.commands import scores
 from reader_study.statistics.study import Analysis, analyse
 
 # Where the AI's probability is taken as a positive call.
@@ -35,7 +36,7 @@ def calibration(data: Data) -> Section | None:
     if curve is None:
         return None
     document = documents.document(
-        commands.of_calibration(data.folder / SCORES, score="probability", n_bins=BINS)
+        scores.of_calibration(data.folder / SCORES, score="probability", n_bins=BINS)
     )
     bins = [each for each in document["bins"] if each["n"]]
     slope, intercept = document["slope"], document["intercept"]
@@ -100,7 +101,7 @@ def decision_curve(data: Data) -> Section | None:
     if ai_curve(data) is None:
         return None
     document = documents.document(
-        commands.of_calibration(data.folder / SCORES, score="probability", n_bins=BINS)
+        scores.of_calibration(data.folder / SCORES, score="probability", n_bins=BINS)
     )
     curve = document["decision_curve"]
     rows = [

@@ -21,7 +21,8 @@ from reader_study.results.sections import (
     p_in_a_sentence,
     told,
 )
-from reader_study.statistics import commands, documents, tables
+from reader_study.statistics import documents, tables
+from reader_study.statistics.commands import times
 
 KEPT = "times-kept.csv"
 
@@ -121,7 +122,7 @@ def modelled(
         raise ValueError("no reading under these conditions was timed")
     kept.write_text("\n".join([",".join(table.columns), *rows]) + "\n", encoding="utf-8")
     return documents.document(
-        commands.of_time(kept, longest=longest, covariates=covariates, reader_by_modality=True)
+        times.of_time(kept, longest=longest, covariates=covariates, reader_by_modality=True)
     )
 
 

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from reader_study.statistics import (
-    commands,
-    commands_of_advice,
-    commands_of_files,
-    documents,
+from reader_study.statistics import documents
+from reader_study.statistics.commands import (
+    advice,
+    formatted,
+    marks,
+    raters,
+    scores,
+    sizes,
+    subgroups,
+    times,
 )
 from reader_study.statistics.formats import files
 from reader_study.statistics.froc import MERITS
@@ -36,7 +41,7 @@ def mrmc(options: argparse.Namespace) -> dict[str, Any]:
     )
     found = analyse(study, analysis)
     if options.subgroup:
-        found |= commands.of_subgroups(options.data, options.subgroup, options.cluster, analysis)
+        found |= subgroups.of_subgroups(options.data, options.subgroup, options.cluster, analysis)
     return found
 
 
@@ -50,7 +55,7 @@ def roc(options: argparse.Namespace) -> dict[str, Any]:
             partial = ("", 0.0, 0.0)
         if partial[0] not in ("sensitivity", "specificity"):
             raise ValueError("--partial takes sensitivity or specificity, and two numbers")
-    return commands.of_roc(
+    return scores.of_roc(
         options.data,
         score=options.score,
         threshold=options.threshold,
@@ -61,22 +66,22 @@ def roc(options: argparse.Namespace) -> dict[str, Any]:
 
 def calibration(options: argparse.Namespace) -> dict[str, Any]:
     """Compare probabilities with the truth."""
-    return commands.of_calibration(options.data, score=options.score, n_bins=options.bins)
+    return scores.of_calibration(options.data, score=options.score, n_bins=options.bins)
 
 
 def agreement(options: argparse.Namespace) -> dict[str, Any]:
     """Measure agreement between raters."""
-    return commands.of_agreement(options.data, categories=options.categories)
+    return raters.of_agreement(options.data, categories=options.categories)
 
 
 def froc(options: argparse.Namespace) -> dict[str, Any]:
     """Compare modalities by marks."""
-    return commands.of_froc(options.data, options.truth, merit=options.fom, margin=options.margin)
+    return marks.of_froc(options.data, options.truth, merit=options.fom, margin=options.margin)
 
 
 def time(options: argparse.Namespace) -> dict[str, Any]:
     """Compare reading times."""
-    return commands.of_time(
+    return times.of_time(
         options.data,
         longest=options.longest,
         covariates=options.covariate,
@@ -94,7 +99,7 @@ def power(options: argparse.Namespace) -> dict[str, Any]:
             raise ValueError(
                 "--plan needs one number of --readers, --accuracy, --range-between, --range-within"
             )
-        return commands.of_plan(
+        return sizes.of_plan(
             {
                 "endpoint": options.endpoint,
                 "readers": options.readers[0],
@@ -110,7 +115,7 @@ def power(options: argparse.Namespace) -> dict[str, Any]:
                 "alpha": options.alpha,
             }
         )
-    return commands.of_power(
+    return sizes.of_power(
         pilot=options.pilot,
         components=options.components,
         pilot_cases=options.pilot_cases,
@@ -179,7 +184,7 @@ def several(one: Callable[[str], Any]) -> Callable[[str], list[Any]]:
 
 def influence(options: argparse.Namespace) -> dict[str, Any]:
     """Count switches by whether the AI was right, and how far its advice is taken."""
-    return commands_of_advice.of_influence(
+    return advice.of_influence(
         options.data,
         threshold=options.threshold,
         ai_threshold=options.ai_threshold,
@@ -191,18 +196,18 @@ def influence(options: argparse.Namespace) -> dict[str, Any]:
 
 def concordance(options: argparse.Namespace) -> dict[str, Any]:
     """Compare readers with the AI on each semantic feature."""
-    return commands_of_advice.of_concordance(options.data)
+    return advice.of_concordance(options.data)
 
 
 def order(options: argparse.Namespace) -> dict[str, Any]:
     """Compare early with late readings."""
     analysis = Analysis(endpoint=options.endpoint, threshold=options.threshold)
-    return commands_of_advice.of_order(options.data, options.by, analysis)
+    return advice.of_order(options.data, options.by, analysis)
 
 
 def export(options: argparse.Namespace) -> dict[str, Any]:
     """Write readings for other programs."""
-    return commands_of_files.of_export(
+    return formatted.of_export(
         options.data,
         options.format,
         options.out,

@@ -16,14 +16,14 @@ from scipy import stats
 
 from reader_study.statistics.auc import Floats
 from reader_study.statistics.intervals import LEVEL, NAN, Mean, TEstimate, mean_of, t_estimate
-from reader_study.statistics.mrmc import (
+from reader_study.statistics.mrmc import RandomReaders
+from reader_study.statistics.variances import (
     NO_COVARIANCE,
     ONE_MODALITY,
     ONE_READER,
     Components,
     FTest,
     Pair,
-    RandomReaders,
     rounded,
 )
 

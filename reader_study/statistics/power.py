@@ -19,7 +19,7 @@ from scipy import integrate, stats
 
 from reader_study.statistics.auc import Floats
 from reader_study.statistics.intervals import NAN
-from reader_study.statistics.mrmc import Components
+from reader_study.statistics.variances import Components
 
 ANALYSES = ("rrrc", "frrc", "rrfc")
 MOST_CASES = 100_000

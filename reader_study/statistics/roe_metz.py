@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-from reader_study.statistics.mrmc import Components
 from reader_study.statistics.power import RoeMetz
+from reader_study.statistics.variances import Components
 
 
 class Simulated(NamedTuple):

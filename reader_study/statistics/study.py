@@ -11,13 +11,8 @@ from reader_study.statistics.auc import Floats, kernel
 from reader_study.statistics.dbm import Dbm, dbm
 from reader_study.statistics.documents import Because
 from reader_study.statistics.intervals import TEstimate, against_margin, reverse
-from reader_study.statistics.mrmc import (
-    NO_COVARIANCE,
-    ObuchowskiRockette,
-    Pair,
-    against_standalone,
-    obuchowski_rockette,
-)
+from reader_study.statistics.mrmc import ObuchowskiRockette, obuchowski_rockette
+from reader_study.statistics.single import against_standalone
 from reader_study.statistics.tables import Study
 from reader_study.statistics.ustat import (
     COMPONENTS,
@@ -26,6 +21,7 @@ from reader_study.statistics.ustat import (
     u_statistics,
     why_not_u,
 )
+from reader_study.statistics.variances import NO_COVARIANCE, Pair
 
 
 class Analysis(NamedTuple):

@@ -241,3 +241,12 @@ def of_case(
         name = table.columns["case"][row]
         raise table.error(row, column, f"case '{name}' has another value in another row")
     return found
+
+
+def column_of(table: Table, wanted: str | None, known: tuple[str, ...]) -> str:
+    """Return the column asked for, or the one of the known names that is there."""
+    names = (wanted,) if wanted else known
+    for name in names:
+        if name in table:
+            return name
+    raise InputError(f"{table.path.name}, line 1: none of the columns {', '.join(names)} is there")

@@ -20,7 +20,8 @@ from scipy import special
 from reader_study.statistics.auc import Floats, checked, ratio
 from reader_study.statistics.covariance import VARIANCE_ZERO, moments, unbiased
 from reader_study.statistics.intervals import LEVEL, NAN, why_not
-from reader_study.statistics.mrmc import Pair, obuchowski_rockette
+from reader_study.statistics.mrmc import obuchowski_rockette
+from reader_study.statistics.variances import Pair
 
 # Gallas and Brown 2008: moments (BDG) -> components of benign cases, malignant cases, readers
 # and their interactions (BCK). The columns are the moments 1 to 8, the rows COMPONENTS.

@@ -9,7 +9,7 @@ from reader_study.domain.errors import ProtocolInvalid
 from reader_study.domain.findings import Findings, Hit, Lesion, Marked, froc_tables, match
 from reader_study.domain.protocol import parse_protocol
 from reader_study.domain.questionnaire import Questionnaire
-from reader_study.statistics.commands import read_marks
+from reader_study.statistics.commands.marks import read_marks
 from reader_study.statistics.tables import read_table
 from tests.factories import a_protocol
 

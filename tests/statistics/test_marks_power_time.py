@@ -9,7 +9,7 @@ from scipy import stats
 from reader_study.statistics import froc, influence, power, time
 from reader_study.statistics.auc import empirical_auc
 from reader_study.statistics.froc import UNMARKED, Marks
-from reader_study.statistics.mrmc import Components
+from reader_study.statistics.variances import Components
 from tests.statistics.laws import given
 
 PILOT = Components(0.0015, 0.0002, 0.0008, 0.00035, 0.00034, 0.00024)

@@ -10,8 +10,9 @@ from scipy import stats
 from reader_study.statistics import binary, covariance
 from reader_study.statistics.auc import kernel
 from reader_study.statistics.dbm import dbm
-from reader_study.statistics.mrmc import against_standalone, obuchowski_rockette
+from reader_study.statistics.mrmc import obuchowski_rockette
 from reader_study.statistics.power import simulate
+from reader_study.statistics.single import against_standalone
 from reader_study.statistics.ustat import u_statistics
 from tests.statistics.laws import given
 

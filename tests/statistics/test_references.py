@@ -8,8 +8,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from reader_study.statistics import agreement, documents, power
-from reader_study.statistics.commands import of_calibration, of_froc, of_roc, of_time
-from reader_study.statistics.mrmc import Components
+from reader_study.statistics.commands.marks import of_froc
+from reader_study.statistics.commands.scores import of_calibration, of_roc
+from reader_study.statistics.commands.times import of_time
+from reader_study.statistics.variances import Components
 from tests.statistics import references
 
 needs_reference_data = pytest.mark.skipif(

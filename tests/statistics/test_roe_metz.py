@@ -10,9 +10,10 @@ from numpy.testing import assert_allclose
 from reader_study.statistics import covariance
 from reader_study.statistics.__main__ import main
 from reader_study.statistics.auc import kernel
-from reader_study.statistics.mrmc import Components, obuchowski_rockette
+from reader_study.statistics.mrmc import obuchowski_rockette
 from reader_study.statistics.power import RoeMetz, simulate
 from reader_study.statistics.roe_metz import to_obuchowski_rockette, to_roe_metz
+from reader_study.statistics.variances import Components
 from tests.statistics.laws import given
 from tests.statistics.test_command_line import readings, write
 

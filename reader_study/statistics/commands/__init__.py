@@ -1,0 +1,1 @@
+"""The commands of the command line: from files to a result with the files' own names."""
