@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from reader_study.api import dicomweb, preferences, readings
+from reader_study.api import ai, dicomweb, preferences, readings, truth
 from reader_study.pages import (
     accounts,
     conduct,
@@ -52,8 +52,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/readings/<int:reading_id>/draft", readings.DraftView.as_view(), name="api-draft"),
     path("api/readings/<int:reading_id>/lock", readings.LockView.as_view(), name="api-lock"),
     path("api/readings/<int:reading_id>/submit", readings.SubmitView.as_view(), name="api-submit"),
-    path("api/readings/<int:reading_id>/ai", readings.AiView.as_view(), name="api-ai"),
-    path("api/readings/<int:reading_id>/truth", readings.TruthView.as_view(), name="api-truth"),
+    path("api/readings/<int:reading_id>/ai", ai.AiView.as_view(), name="api-ai"),
+    path("api/readings/<int:reading_id>/truth", truth.TruthView.as_view(), name="api-truth"),
     path("api/readings/<int:reading_id>/events", readings.EventsView.as_view(), name="api-events"),
     path("api/readings/<int:reading_id>/dicomweb/", include(dicomweb.reading_urls)),
     path("dicomweb/", include(dicomweb.service_urls)),

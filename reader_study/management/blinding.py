@@ -11,12 +11,11 @@ import gzip
 import json
 import logging
 import re
-import secrets
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -29,67 +28,26 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext, override_settings
 from django.urls import (
     NoReverseMatch,
-    Resolver404,
-    URLPattern,
-    URLResolver,
     get_resolver,
-    resolve,
-    reverse,
 )
 
-from reader_study.actions.cases import site_archive
-from reader_study.actions.prediction import record_prediction
-from reader_study.actions.pseudonyms import pseudonym
-from reader_study.actions.reading import lock_unaided, open_reading, submit
-from reader_study.actions.reference import load_reference
-from reader_study.actions.schedule import closes
-from reader_study.actions.study import create_study
-from reader_study.dicomweb.metadata import value_of
-from reader_study.domain.blinding import Item, visible
-from reader_study.domain.design import TRAINING
-from reader_study.domain.findings import NO_FINDING
-from reader_study.domain.questionnaire import Question
-from reader_study.domain.reading import Stage
-from reader_study.models import (
-    Case,
-    Job,
-    Membership,
-    Nodule,
-    Prediction,
-    Reading,
-    Role,
-    Series,
-    Study,
-    User,
+from reader_study.management.blinding_addresses import (
+    AI_ADDRESS,
+    FOR_NOBODY,
+    FOR_READERS,
+    NEVER_TWICE_THE_SAME,
+    TRUTH_ADDRESS,
+    Address,
+    addresses,
+    links,
+    sample,
 )
+from reader_study.management.blinding_hidden import REFERENCE, Finding
+from reader_study.management.blinding_study import OwnStudy, Visitor, complete_answers
+from reader_study.models import Reading, Study
 
 METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
 SAFE = {"get", "head", "options"}
-# Where a reader may get something; whatever is not named here has to refuse.
-FOR_READERS = {
-    *("home", "login", "logout", "worklist", "skip", "sign", "reading"),
-    *("health-live", "health-ready", "display", "api-preferences"),
-    *("api-reading", "api-open", "api-draft", "api-lock", "api-submit", "api-ai", "api-events"),
-    *("api-metadata", "api-frame", "api-truth"),
-    # Of the account: what it is, its password, its second factors.
-    *("account", "account_login", "account_logout", "account_change_password", "account_inactive"),
-    *(
-        "account_set_password",
-        "account_reauthenticate",
-        "invitation",
-        "socialaccount_login_cancelled",
-    ),
-    *("socialaccount_login_error", "mfa_index", "mfa_reauthenticate", "mfa_activate_totp"),
-    *("mfa_list_webauthn", "mfa_add_webauthn", "mfa_reauthenticate_webauthn"),
-    *("mfa_login_webauthn", "mfa_generate_recovery_codes"),
-}
-FOR_NOBODY = {
-    *("home", "login", "logout", "health-live", "health-ready", "account_login"),
-    *("account_logout", "account_inactive", "invitation", "mfa_login_webauthn"),
-    *("socialaccount_login_cancelled", "socialaccount_login_error"),
-}
-# Every answer of these has a new secret or challenge in it, which no case has a part in.
-NEVER_TWICE_THE_SAME = {"mfa_activate_totp", "mfa_add_webauthn"}
 # Every call is taken back, and what a cache in the database keeps with it: during the walk
 # it is in memory. Nobody counts the walk's attempts to log in.
 OF_THE_WALK: dict[str, Any] = {
@@ -102,61 +60,17 @@ OF_THE_WALK: dict[str, Any] = {
     "ACCOUNT_RATE_LIMITS": False,
     "MFA_RATE_LIMITS": False,
 }
-# The one address that may hand out what of the AI may be seen.
-AI_ADDRESS = "api-ai"
-# And the one that may hand out the truth of a training case.
-TRUTH_ADDRESS = "api-truth"
-REFERENCE = "the reference standard"
-# Who the patient is, in a header of DICOM: accession number, name, identifier, birth date.
-IDENTITY = ("00080050", "00100010", "00100020", "00100030")
-
 # What differs between two answers to the same question, and tells nothing.
 VARYING = re.compile(
     rb'name=\\?"csrfmiddlewaretoken\\?" value=\\?"[^"\\]*\\?"'
     rb"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|\+00:00)"
     rb"|Expires: [^\n]*|reread-[0-9a-f]{32}|\d\d:\d\d UTC"
 )
-# Numbers as precise as no form writes them, and hashes: what real predictions are known by.
-TELLING = re.compile(rb"\d\.\d{6,}|\b[0-9a-f]{64}\b")
-
 CALLS = 15
 ROUNDS = 3
 # A difference in time that readers could use: smaller ones drown in those of a network.
 SLOWER_S = 0.005
 SLOWER_BY = 0.25
-
-
-class Finding(NamedTuple):
-    """What somebody got by one call that they must not get."""
-
-    who: str
-    call: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.call} as {self.who}: {self.problem}"
-
-
-class Address(NamedTuple):
-    """One address of the site: its route, its name, and the parts to be filled in."""
-
-    route: str
-    name: str
-    parts: frozenset[str]
-
-
-class Visitor(NamedTuple):
-    """Somebody who calls: `mine` is their reading, `plain` a like one without a prediction.
-
-    `truth` where theirs is of a training case whose truth they may see.
-    """
-
-    who: str
-    user: User | None
-    mine: Reading
-    plain: Reading | None
-    shown: tuple[Item, ...]
-    truth: bool = False
 
 
 class Answer(NamedTuple):
@@ -185,17 +99,6 @@ class Report(NamedTuple):
     findings: list[Finding]
 
 
-def addresses(patterns: Iterable[URLPattern | URLResolver]) -> Iterator[Address]:
-    """Yield every address below `patterns`."""
-    for pattern in patterns:
-        route, parts = str(pattern.pattern), frozenset(pattern.pattern.converters)
-        if isinstance(pattern, URLResolver):
-            for inner in addresses(pattern.url_patterns):
-                yield Address(route + inner.route, inner.name, parts | inner.parts)
-        else:
-            yield Address(route, pattern.name or "", parts)
-
-
 def check_blinding(
     study: Study, *, now: datetime, progress: Callable[[str, int, int], None]
 ) -> Report:
@@ -218,144 +121,18 @@ class _Walk:
     def __init__(
         self, study: Study, now: datetime, progress: Callable[[str, int, int], None]
     ) -> None:
-        self.study = study
-        self.now = now
         self.progress = progress
         self.addresses = list(addresses(get_resolver().url_patterns))
         self.client = Client(raise_request_exception=False, HTTP_HOST=_host())
-        self.mark = secrets.token_hex(6)
-        self.hidden = Hidden(study, self.mark)
+        self.own = OwnStudy(study, now)
+        self.visitors, self.hidden = self.own.visitors, self.own.hidden
         self.findings: dict[Finding, None] = {}
         self.calls = self.files = 0
-        self.visitors = self._set_up()
 
     def report(self) -> Report:
         return Report(
             len(self.addresses), len(self.visitors), self.calls, self.files, list(self.findings)
         )
-
-    # A study of its own
-
-    def _set_up(self) -> list[Visitor]:
-        series = Series.objects.filter(case__study=self.study, nodules__isnull=False).first()
-        if series is None:
-            raise ValueError(f"the study {self.study.slug!r} has no case with a nodule")
-        self.series = series
-        self.hidden.identify(series)
-        self.own = create_study(
-            slug=f"blinding-check-{self.mark}", document=self.study.protocol, now=self.now
-        )
-        self.own.allocated_at = self.own.opened_at = self.now
-        self.own.save(update_fields=["allocated_at", "opened_at"])
-        visitors = []
-        design = self.own.rules.design
-        for arm in design.every_arm:
-            for stage in (Stage.ASSIGNED, *arm.path, Stage.SUBMITTED):
-                reader = self._reader(f"{arm.name} {stage}")
-                case, plain = self._case(), self._case()
-                # What a case that comes back showed must not be read up meanwhile.
-                over = stage is Stage.SUBMITTED and closes(self.own.rules)
-                visitors.append(
-                    Visitor(
-                        f"a reader whose reading is {stage} ({arm.name})",
-                        reader.user,
-                        self._reading(reader, case, arm.name, stage, 1),
-                        self._reading(reader, plain, arm.name, stage, 2),
-                        () if over else visible(stage, arm.shows(stage)),
-                    )
-                )
-                if design.training and design.training.feedback:
-                    visitors.append(self._trainee(arm.name, stage))
-        # Those who have seen the AI go first: nothing of it may stay behind in a cache.
-        visitors.sort(key=lambda visitor: not visitor.shown)
-        ahead = visitors[0].mine
-        return [*visitors, Visitor("nobody", None, ahead, None, ())]
-
-    def _trainee(self, arm: str, stage: Stage) -> Visitor:
-        """Somebody who reads a training case; its truth is theirs to see in the end."""
-        reader, case = self._reader(f"training {arm} {stage}"), self._case()
-        case.training = True
-        case.save(update_fields=["training"])
-        reading = self._reading(reader, case, arm, stage, 1, session=TRAINING)
-        over = stage is Stage.SUBMITTED
-        shown = self.own.rules.design.arm(arm).shows(stage)
-        return Visitor(
-            f"a reader whose training reading is {stage} ({arm})",
-            reader.user,
-            reading,
-            None,
-            () if over and closes(self.own.rules) else visible(stage, shown),
-            truth=over,
-        )
-
-    def _reader(self, name: str) -> Membership:
-        number = Membership.objects.filter(study=self.own).count() + 1
-        user = User.objects.create_user(username=f"check-{self.mark}-{number}")
-        return Membership.objects.create(
-            study=self.own, user=user, role=Role.READER, pseudonym=f"R{number:02}"
-        )
-
-    def _case(self) -> Case:
-        number = Case.objects.filter(study=self.own).count() + 1
-        case = Case.objects.create(study=self.own, pseudonym=f"C{number:02}", subject=f"S{number}")
-        nodules = list(self.series.nodules.all())
-        given = self.own.rules.findings.has_given
-        copy = Series.objects.get(pk=self.series.pk)
-        copy.pk, copy.case = None, case
-        copy._state.adding = True
-        copy.save()
-        for nodule in nodules:
-            nodule.pk, nodule.series = None, copy
-            nodule._state.adding = True
-            if not given:  # then where it lies is hidden, too
-                nodule.x, nodule.y, nodule.z = (_number() for _ in "xyz")
-                self.hidden.hide_place(nodule)
-            nodule.save()
-        return case
-
-    def _reading(
-        self,
-        reader: Membership,
-        case: Case,
-        arm: str,
-        stage: Stage,
-        position: int,
-        session: int = 1,
-    ) -> Reading:
-        reading = Reading.objects.create(
-            reader=reader, case=case, arm=arm, position=position, session=session
-        )
-        by: dict[str, Any] = {"reader": reader.user, "reading_id": reading.pk, "now": self.now}
-        if stage is not Stage.ASSIGNED:
-            open_reading(**by)
-        reading.refresh_from_db()
-        while reading.stage != stage:
-            step = lock_unaided if reading.stage == Stage.UNAIDED else submit
-            step(**by, answers=_complete(self.own, case))
-            reading.refresh_from_db()
-        return reading
-
-    def _predict(self) -> None:
-        """Give every case of a visitor its predictions and its truth, all of them marked."""
-        for visitor in self.visitors[:-1]:
-            for nodule in Nodule.objects.filter(series__case=visitor.mine.case_id):
-                job = Job.objects.create(
-                    nodule=nodule,
-                    model=self.own.rules.ai.model,
-                    asked_at=self.now,
-                    retry_at=self.now + timedelta(days=1),
-                )
-                record_prediction(
-                    job_id=job.pk, message=marked_result(self.own, self.mark), now=self.now
-                )
-                load_reference(
-                    nodule=nodule,
-                    malignant=True,
-                    source=f"source {self.mark}",
-                    detail={"panel": f"panel {self.mark}"},
-                    now=self.now,
-                )
-        self.hidden.add(Prediction.objects.filter(job__nodule__series__case__study=self.own))
 
     # The walk
 
@@ -366,7 +143,7 @@ class _Walk:
             self.progress("without predictions", number, len(self.visitors))
             if not visitor.shown:
                 before[visitor.who] = dict(self._visit(visitor))
-        self._predict()
+        self.own.predict()
         for number, visitor in enumerate(self.visitors):
             self.progress("with predictions", number, len(self.visitors))
             for call, answer in self._visit(visitor):
@@ -406,27 +183,7 @@ class _Walk:
         return cookie.value if cookie else ""
 
     def _path(self, address: Address, reading: Reading) -> str:
-        """Fill the parts of an address in.
-
-        Raises:
-            KeyError: for one of its parts no sample is known.
-        """
-        uids = [self.series.study_uid, self.series.series_uid, self.hidden.instance]
-        if "reading_id" in address.parts:
-            uids = [pseudonym(reading, uid) for uid in uids]
-        values = {
-            "slug": self.own.slug,
-            "reading_id": reading.pk,
-            **dict(zip(("study_uid", "series_uid", "instance_uid"), uids, strict=True)),
-            "frames": "1",
-            "number": 1,
-            "session": 1,
-            "pk": 1,
-            "uidb64": "MQ",
-            "token": "set-password",
-            "name": "results.json",
-        }
-        return reverse(address.name, kwargs={part: values[part] for part in address.parts})
+        return sample(address, reading, self.own.study.slug, self.own.uids)
 
     def _call(self, call: "_Call", visitor: Visitor) -> Answer:
         self.calls += 1
@@ -436,7 +193,7 @@ class _Walk:
             body = {
                 "stage": visitor.mine.stage,
                 "version": 0,
-                "answers": _complete(self.own, visitor.mine.case),
+                "answers": complete_answers(self.own.study, visitor.mine.case),
                 "events": [
                     {"key": str(uuid4()), "kind": "x", "stage": "unaided", "monotonic_ms": 1}
                 ],
@@ -492,7 +249,7 @@ class _Walk:
         if visitor.user and b"no-store" not in answer.head:
             found("may be kept by a cache: Cache-Control does not say no-store")
         if b"text/html" in answer.head and call.method == "get":
-            for link in _links(answer.body):
+            for link in links(answer.body):
                 if link not in allowed:
                     found(f"links to {link or 'an address outside of the site'}")
 
@@ -558,204 +315,6 @@ class _Call(NamedTuple):
 
     def __hash__(self) -> int:
         return hash((self.method, self.address, self.reading.pk))
-
-
-class Hidden:
-    """What must not be seen: of the check's own predictions, of the study's, and of the patient."""
-
-    def __init__(self, study: Study, mark: str) -> None:
-        self._mark = mark.encode()
-        self._real: set[bytes] = set()
-        self._items: dict[bytes, Item | None] = {}
-        self._identity: dict[bytes, str] = {}
-        self.instance = ""
-        stored = Prediction.objects.filter(job__nodule__series__case__study=study)
-        for prediction in stored.iterator(100):
-            self._real |= {prediction.bundle_hash.encode(), prediction.input_hash.encode()}
-            for number in (prediction.probability, prediction.probability_raw):
-                self._real.update(TELLING.findall(str(number).encode()))
-
-    def identify(self, series: Series) -> None:
-        """Note who the patient is, and where the archive keeps the series."""
-        headers = site_archive().series_metadata(series.study_uid, series.series_uid)
-        self.instance = str(value_of(headers[0], "00080018"))
-        for uid in (series.study_uid, series.series_uid, self.instance):
-            self._identity[uid.encode()] = "a UID of the archive"
-        for tag in IDENTITY:
-            value = value_of(headers[0], tag)
-            text = value.get("Alphabetic", "") if isinstance(value, dict) else str(value or "")
-            for part in text.split("^"):
-                if len(part) > 3:
-                    self._identity[part.encode()] = "who the patient is"
-
-    def hide_place(self, nodule: Nodule) -> None:
-        """Note where a nodule lies of which only the AI may tell."""
-        for number in nodule.centre_mm:
-            self._items[str(number).encode()] = None
-
-    def add(self, predictions: Iterable[Prediction]) -> None:
-        """Note what the check's own predictions say."""
-        for prediction in predictions:
-            bundle = prediction.bundle
-            parts: dict[Item | None, Any] = {
-                Item.SCORE: [
-                    *(bundle["probability"], bundle["probability_raw"]),
-                    prediction.model_version.card.get("calibration"),
-                ],
-                Item.SEMANTIC: bundle["semantic"],
-                Item.SALIENCY: [
-                    *(plane["relevance"] for plane in bundle["planes"]),
-                    *(plane["weight"] for plane in bundle["planes"]),
-                    bundle["relevance_scale"],
-                    bundle["faithfulness"],
-                ],
-                Item.SIMILAR: [
-                    [one[name] for name in ("distance", "diameter_mm", "truth", "thumbnail")]
-                    for one in bundle["similar"]
-                ],
-                Item.REFERENCE: [
-                    *(bundle["embedding"], prediction.bundle_hash, bundle["input_hash"]),
-                    bundle["likeness"],
-                ],
-            }
-            for item, values in parts.items():
-                for text in _leaves(values):
-                    self._items[text.encode()] = item
-
-    def of_the_ai(self, content: bytes) -> list[tuple[Item | None, str]]:
-        """Return what of AI and truth is in `content`: which item, and in words."""
-        found: list[tuple[Item | None, str]] = []
-        for text in set(TELLING.findall(content)):
-            if text in self._items:
-                item = self._items[text]
-                kind = f"the AI's {item}"
-                if item is Item.REFERENCE:
-                    kind = "the AI's output"
-                if item is None:
-                    kind = "the place of a nodule that nobody is told of"
-                found.append((item, f"{kind} ({text.decode()})"))
-            elif text in self._real:
-                found.append((Item.REFERENCE, f"a prediction of the study ({text.decode()})"))
-        if any(word + self._mark in content for word in (b"source ", b"panel ")):
-            found.append((Item.REFERENCE, REFERENCE))
-        if b"model " + self._mark in content:
-            found.append((None, "the AI's name"))
-        return found
-
-    def within(self, content: bytes) -> list[tuple[Item | None, str]]:
-        """Return what of all that is hidden is in `content`."""
-        identity = {what for text, what in self._identity.items() if text in content}
-        return [*self.of_the_ai(content), *((Item.REFERENCE, what) for what in identity)]
-
-
-def _leaves(value: Any) -> Iterator[str]:
-    match value:
-        case dict():
-            for inner in value.values():
-                yield from _leaves(inner)
-        case list() | tuple():
-            for inner in value:
-                yield from _leaves(inner)
-        case _:
-            yield str(value)
-
-
-def _number() -> float:
-    return float(f"0.{secrets.randbelow(9 * 10**13) + 10**13}")
-
-
-def marked_result(study: Study, mark: str) -> dict[str, Any]:
-    """Return a worker's answer in which every number is unlike any other."""
-    number = _number
-    questions = [q for q in study.rules.questionnaire.nodule if q.semantic and q.options]
-    semantic = {q.name: {o.value: number() for o in q.options} for q in questions}
-    plane = {"centre_mm": [0, 0, 0], "row": [1, 0, 0], "column": [0, 1, 0], "cell_mm": 7.0}
-    return {
-        "status": "done",
-        "model": {
-            "name": study.rules.ai.model,
-            "version": "1",
-            **{name: secrets.token_hex(32) for name in ("hash", "weights_hash", "code_hash")},
-            "demonstration": False,
-            "title": f"model {mark}",
-            "notice": f"notice of model {mark}",
-            "backbone": f"backbone of model {mark}",
-            "token_mm": 7.0,
-            "calibration": [
-                {
-                    **{name: number() for name in ("low", "high", "mean_probability")},
-                    **{name: number() for name in ("share", "lower", "upper")},
-                    "n": 9,
-                }
-            ],
-        },
-        "input_hash": secrets.token_hex(32),
-        "probability": number(),
-        "probability_raw": number(),
-        "semantic": semantic,
-        "planes": [
-            {"name": name, "weight": number(), "relevance": [[number(), number()]], **plane}
-            for name in ("axial", "coronal", "sagittal")
-        ],
-        "relevance_scale": number(),
-        "faithfulness": {"deletion_drop": number(), "random_drop": number()},
-        "embedding": [number(), number()],
-        "similar": [
-            {
-                "id": "x",
-                "distance": number(),
-                "malignant": True,
-                "truth": secrets.token_hex(32),
-                "diameter_mm": number(),
-                "thumbnail": secrets.token_hex(32),
-            }
-        ],
-        "likeness": {"distance": number(), "unlike_above": number(), "unlike": True},
-        "device": "cpu",
-        "seconds": 1.0,
-    }
-
-
-def _complete(study: Study, case: Case) -> dict[str, Any]:
-    """Return answers that are complete."""
-    rules = study.rules
-    form = rules.questionnaire
-    nodules = Nodule.objects.filter(series__case=case).values_list("pk", flat=True)
-    answers: dict[str, Any] = {
-        "case": {question.name: {"value": _some(question)} for question in form.case},
-        "nodules": {},
-    }
-    if rules.findings.has_given:
-        answers["nodules"] = {
-            str(nodule): {question.name: {"value": _some(question)} for question in form.nodule}
-            for nodule in nodules
-        }
-    if rules.findings.has_marks:
-        answers[NO_FINDING] = True
-    return answers
-
-
-def _some(question: Question) -> Any:
-    match question.kind:
-        case "single_choice":
-            return question.options[0].value
-        case "multiple_choice":
-            return [question.options[0].value]
-        case "text":
-            return "text"
-    return question.scale.min if question.scale else 1
-
-
-def _links(page: bytes) -> Iterator[str]:
-    """Yield the names of the addresses a page leads to; an empty one outside of the site."""
-    for text in re.findall(rb'(?:href|action|src)="([^"#?]*)', page):
-        path = text.decode()
-        if not path or path.startswith((settings.STATIC_URL, "data:")):
-            continue
-        try:
-            yield resolve(path).url_name or ""
-        except Resolver404:
-            yield ""
 
 
 def _host() -> str:

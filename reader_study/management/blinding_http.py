@@ -24,7 +24,7 @@ from reader_study.actions.cases import site_archive
 from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.reading import visible_items
 from reader_study.dicomweb.metadata import value_of
-from reader_study.management.blinding import Finding, Hidden
+from reader_study.management.blinding_hidden import Finding, Hidden
 from reader_study.models import Membership, Reading, Series, Study, User
 
 METHODS = ("GET", "HEAD", "OPTIONS")

@@ -37,7 +37,7 @@ from reader_study.domain.errors import LockRefused
 from reader_study.domain.protocol import Protocol
 from reader_study.domain.questionnaire import Question
 from reader_study.exports.tables import write_tables
-from reader_study.management.blinding import marked_result
+from reader_study.management.blinding_hidden import marked_result
 from reader_study.models import Case, Job, Membership, Nodule, Reading, Role, Series, Study, User
 from reader_study.statistics.power import simulate
 

@@ -13,11 +13,13 @@ from django.urls import clear_url_caches, path
 from reader_study import urls
 from reader_study.actions.cases import site_archive
 from reader_study.actions.reference import load_reference
+from reader_study.api import ai, shown
 from reader_study.api import readings as api
+from reader_study.api.access import ReaderView
 from reader_study.domain.blinding import Item
 from reader_study.domain.errors import StudyNotOpen
 from reader_study.domain.reading import Stage
-from reader_study.management import blinding
+from reader_study.management import blinding, blinding_study
 from reader_study.models import Job, Membership, Nodule, Prediction, Reading, Study, User
 from reader_study.models.reference import ReferenceStandard
 from reader_study.pages import study as study_page
@@ -96,7 +98,7 @@ def test_in_free_response_the_places_of_nodules_are_looked_for(study, quick, tmp
 
     # A room that names nodules as where they are given tells where they lie.
     monkeypatch.setattr(
-        api, "nodules_of", lambda reading: Nodule.objects.filter(series__case=reading.case_id)
+        shown, "nodules_of", lambda reading: Nodule.objects.filter(series__case=reading.case_id)
     )
     found = check(searching)
     assert any("the place of a nodule that nobody is told of" in line for line in found)
@@ -164,7 +166,7 @@ def test_the_text_of_an_error(study, quick, monkeypatch):
         asked = Prediction.objects.filter(job__nodule__series__case__readings=reading_id).first()
         raise StudyNotOpen(f"Not before the lock: {asked.probability if asked else None}")
 
-    monkeypatch.setattr(api, "show_ai", leaky)
+    monkeypatch.setattr(ai, "show_ai", leaky)
 
     assert any(
         line.startswith("GET api/readings/<int:reading_id>/ai") and "shows the AI's score" in line
@@ -173,7 +175,7 @@ def test_the_text_of_an_error(study, quick, monkeypatch):
 
 
 def test_an_answer_kept_by_a_cache(study, quick, monkeypatch):
-    honest = api.AiView.get
+    honest = ai.AiView.get
 
     def leaky(view, request, reading_id):
         kept = cache.get(request.path)
@@ -183,7 +185,7 @@ def test_an_answer_kept_by_a_cache(study, quick, monkeypatch):
             return kept
         return api.Response(kept)
 
-    monkeypatch.setattr(api.AiView, "get", leaky)
+    monkeypatch.setattr(ai.AiView, "get", leaky)
 
     found = check(study)
 
@@ -194,14 +196,14 @@ def test_an_answer_kept_by_a_cache(study, quick, monkeypatch):
 
 
 def test_an_answer_that_a_proxy_would_keep(study, quick, monkeypatch):
-    honest = api.ReaderView.finalize_response
+    honest = ReaderView.finalize_response
 
     def leaky(view, request, response, *args, **kwargs):
         response = honest(view, request, response, *args, **kwargs)
         response["Cache-Control"] = "private, max-age=60"
         return response
 
-    monkeypatch.setattr(api.ReaderView, "finalize_response", leaky)
+    monkeypatch.setattr(ReaderView, "finalize_response", leaky)
 
     found = before_the_lock(check(study))
 
@@ -258,7 +260,9 @@ def test_what_is_written_into_the_log(study, quick, monkeypatch):
 
 
 def test_what_the_condition_does_not_show(study, quick, monkeypatch):
-    monkeypatch.setattr(blinding, "visible", lambda stage, shows: (Item.SCORE,) if shows else ())
+    monkeypatch.setattr(
+        blinding_study, "visible", lambda stage, shows: (Item.SCORE,) if shows else ()
+    )
 
     found = check(study)
 
