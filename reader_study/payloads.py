@@ -117,6 +117,7 @@ class Done(_Message):
     embedding: list[Finite] = []
     similar: list[Similar] = []
     likeness: Likeness | None = None
+    inputs: dict[str, bool | float | str] = {}  # what a clinical model was computed from
     device: str = ""
     seconds: float = 0
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 import broker
 from reader_study.actions.study import open_if_ready
 from reader_study.celery import app
+from reader_study.domain.comparators import COMPARATORS
 from reader_study.domain.errors import ModelRefused
 from reader_study.models import Job, JobStatus, ModelVersion, Nodule, Prediction, Study
 from reader_study.payloads import (
@@ -77,8 +78,11 @@ def request_predictions(*, study: Study, now: datetime, model: str | None = None
     """Ask for the prediction of every nodule that has none; return how many were asked for.
 
     The model is the protocol's, or another one whose predictions are wanted beside them.
+    Clinical models are computed here (`actions.comparators`): no worker is asked for them.
     """
     model = model or study.rules.ai.model
+    if model in COMPARATORS:
+        return 0
     missing = Nodule.objects.of_study(study).exclude(jobs__model=model)
     created = Job.objects.bulk_create(
         [
@@ -98,6 +102,8 @@ def request_predictions(*, study: Study, now: datetime, model: str | None = None
 @transaction.atomic
 def ask_again(*, study: Study, model: str, now: datetime) -> int:
     """Send again what has failed; return how many. The reason stays until an answer arrives."""
+    if model in COMPARATORS:
+        return 0
     failed = Job.objects.filter(
         nodule__in=Nodule.objects.of_study(study), model=model, status=JobStatus.FAILED
     ).select_related("nodule__series")

@@ -3,8 +3,9 @@
 import csv
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,7 +68,6 @@ def _score(line: int, row: dict[str, Any]) -> Score:
     return Score(line, (row["case"] or "").strip(), (row["nodule"] or "").strip(), score, reason)
 
 
-@transaction.atomic
 def import_scores(
     *,
     study: Study,
@@ -78,6 +78,24 @@ def import_scores(
     now: datetime,
 ) -> Imported:
     """Store scores as predictions of `model`; `digest` is known as its weights.
+
+    Raises:
+        ScoresInvalid: as `store_scores`.
+    """
+    message = partial(_message, digest=digest, model=model, version=version)
+    return store_scores(study=study, rows=rows, model=model, message=message, now=now)
+
+
+@transaction.atomic
+def store_scores(
+    *,
+    study: Study,
+    rows: Iterable[Score],
+    model: str,
+    message: Callable[[Score], dict[str, Any]],
+    now: datetime,
+) -> Imported:
+    """Store scores as predictions of `model`, each as the `message` of a worker would be.
 
     Raises:
         ScoresInvalid: a line names no nodule of the study, or one twice; another score is
@@ -111,8 +129,9 @@ def import_scores(
         nodule = nodules[place]
         if nodule.pk in known_scores:
             if known_scores[nodule.pk] != row.score:
+                where = f"Line {row.line}: " if row.line else ""
                 raise ScoresInvalid(
-                    f"Line {row.line}: {model} has another score of nodule {row.nodule} of case "
+                    f"{where}{model} has another score of nodule {row.nodule} of case "
                     f"{row.case} already, and a prediction does not change: import the file under "
                     "another name."
                 )
@@ -124,7 +143,7 @@ def import_scores(
                 f"{model} is being asked for here: import the file under another name."
             )
         job = job or Job.objects.create(nodule=nodule, model=model, asked_at=now, retry_at=now)
-        record_prediction(job_id=job.pk, message=_message(row, digest, model, version), now=now)
+        record_prediction(job_id=job.pk, message=message(row), now=now)
         if row.score is None:
             failed += 1
         else:
@@ -132,7 +151,7 @@ def import_scores(
     return Imported(stored, known, failed, len(nodules) - len(seen))
 
 
-def _message(row: Score, digest: str, model: str, version: str) -> dict[str, Any]:
+def _message(row: Score, *, digest: str, model: str, version: str) -> dict[str, Any]:
     if row.score is None:
         return {"status": "failed", "code": "no_score", "detail": row.reason}
     known_as = f"{model}\n{version}"

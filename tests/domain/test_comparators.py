@@ -1,9 +1,16 @@
 import itertools
 
-import numpy as np
 import pytest
 
-from inference.comparators import Consistency, brock, diameter_score, mayo
+from reader_study.domain.comparators import (
+    COMPARATORS,
+    Consistency,
+    NoScore,
+    brock,
+    diameter_score,
+    mayo,
+    read_values,
+)
 
 A_PATIENT = {
     "age": 62, "female": False, "family_history": False, "emphysema": False, "diameter_mm": 8,
@@ -105,10 +112,60 @@ def test_a_larger_nodule_is_never_less_suspicious() -> None:
         )
         for mm in sizes
     ]
-    for risks in (by_brock, by_mayo, diameter_score(sizes).tolist()):
+    for risks in (by_brock, by_mayo, [diameter_score(mm) for mm in sizes]):
         assert all(low < high for low, high in itertools.pairwise(risks))
 
 
-def test_a_diameter_that_is_missing_has_no_score() -> None:
-    with pytest.raises(ValueError, match="positive diameter"):
-        diameter_score([4.0, np.nan])
+@pytest.mark.parametrize("mm", [0, -1, float("nan"), float("inf"), 201])
+def test_what_is_no_diameter_has_no_score(mm: float) -> None:
+    with pytest.raises(NoScore, match="diameter of"):
+        diameter_score(mm)
+
+
+BROCK = {
+    "age": "65", "sex": "Female", "family_history": "yes", "emphysema": "1", "diameter_mm": "10",
+    "consistency": "solid", "upper_lobe": "true", "nodules": "1", "spiculated": "yes",
+}  # fmt: skip
+MAYO = {
+    "age": "65", "ever_smoked": "yes", "extrathoracic_cancer": "no", "diameter_mm": "20",
+    "spiculated": "yes", "upper_lobe": "yes",
+}  # fmt: skip
+LUNG_RADS = {"consistency": "part_solid", "mean_mm": "6", "solid_mm": "7.9", "change": "baseline"}
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "score"),
+    [
+        ("brock", BROCK, 0.331206),
+        ("mayo", MAYO, 0.706511),
+        ("diameter", {"diameter_mm": "10"}, 0.05),
+        ("lung-rads", LUNG_RADS | {"mean_mm": "8"}, 0.75),
+        ("lung-rads", LUNG_RADS | {"consistency": "solid", "change": "growing"}, 0.75),
+        ("lung-rads", LUNG_RADS | {"consistency": "solid", "mean_mm": "15"}, 1.0),
+        ("lung-rads", LUNG_RADS | {"benign_pattern": "yes"}, 0.0),
+    ],
+)
+def test_a_clinical_model_reads_a_line_of_a_table(name, texts, score) -> None:
+    comparator = COMPARATORS[name]
+    assert comparator.score(read_values(comparator, texts)) == pytest.approx(score, abs=5e-7)
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "says"),
+    [
+        ("brock", BROCK | {"age": " ", "sex": ""}, "not known: age, sex"),
+        ("brock", BROCK | {"sex": "f"}, "sex says 'f', not female or male"),
+        ("brock", BROCK | {"nodules": "1.5"}, "nodules says '1.5', not a whole number"),
+        ("brock", BROCK | {"nodules": "0"}, "cannot show 0"),
+        ("mayo", MAYO | {"ever_smoked": "unknown"}, "ever_smoked says 'unknown', not yes or no"),
+        ("mayo", MAYO | {"age": "nan"}, "age says 'nan', not a number of years"),
+        ("mayo", MAYO | {"diameter_mm": "31"}, "from 4 to 30 mm"),
+        ("lung-rads", LUNG_RADS | {"solid_mm": ""}, "needs the diameter of its solid part"),
+        ("lung-rads", LUNG_RADS, "no larger than the nodule"),
+        ("diameter", {}, "not known: diameter_mm"),
+    ],
+)
+def test_what_it_cannot_be_applied_to_has_a_reason(name, texts, says) -> None:
+    comparator = COMPARATORS[name]
+    with pytest.raises(NoScore, match=says):
+        comparator.score(read_values(comparator, texts))
