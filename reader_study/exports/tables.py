@@ -10,7 +10,7 @@ from typing import IO, Any
 from reader_study.domain.design import conditions
 from reader_study.domain.protocol import Protocol
 from reader_study.domain.questionnaire import Question
-from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
+from reader_study.exports.columns import ROWS_AT_ONCE, Column, cell, text_of, time_of
 from reader_study.exports.conduct import (
     DEVIATIONS,
     DISPLAY_CHECKS,
@@ -355,11 +355,14 @@ def write_tables(
 
 
 def write_csv(raw: IO[bytes], columns: list[str], rows: Iterator[list[Any]]) -> int:
-    """Write rows as CSV (RFC 4180, UTF-8) to `raw`; return how many there were."""
+    """Write rows as CSV (RFC 4180, UTF-8) to `raw`; return how many there were.
+
+    No cell is a formula to a spreadsheet (`columns.cell`).
+    """
     count = 0
     with io.TextIOWrapper(raw, encoding="utf-8", newline="", write_through=True) as text:
         writer = csv.writer(text)
         writer.writerow(columns)
         for count, row in enumerate(rows, start=1):  # noqa: B007
-            writer.writerow(row)
+            writer.writerow([cell(value) for value in row])
     return count

@@ -16,6 +16,7 @@ from reader_study.actions.accounts import invitation
 from reader_study.actions.identity import must_know_password
 from reader_study.actions.people import cases_of_the_panel, grant_waiver, invite, open_key
 from reader_study.domain.errors import Refusal
+from reader_study.exports.columns import cell
 from reader_study.models import KeyAccess, Role, Study, User, Waiver
 from reader_study.pages.access import is_coordinator, member
 
@@ -120,5 +121,5 @@ def key(request: HttpRequest, slug: str) -> HttpResponse:
     response["Content-Disposition"] = f'attachment; filename="{study.slug}-key.csv"'
     writer = csv.writer(response)
     writer.writerow(KEY_COLUMNS)
-    writer.writerows(rows)
+    writer.writerows([cell(value) for value in row] for row in rows)
     return response

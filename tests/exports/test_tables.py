@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from reader_study.domain.reading import Stage
 from reader_study.exports.events import EXPOSURES, TIMES
-from reader_study.exports.tables import PREDICTIONS, READINGS, write_tables
+from reader_study.exports.tables import PREDICTIONS, READINGS, write_csv, write_tables
 from reader_study.models import Nodule, Rating
 from tests.factories import a_case, a_job, a_prediction, a_reading
 
@@ -144,3 +144,23 @@ def test_the_export_takes_as_many_queries_for_many_readings_as_for_one():
     a_case(reading.reader.study)
 
     assert queries(reading.reader.study) == once
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ('=HYPERLINK("http://x")', '"\'=HYPERLINK(""http://x"")"'),
+        ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("-2+3", "'-2+3"),
+        ("-2.5", "-2.5"),
+        (-2.5, "-2.5"),
+        ("a = b", "a = b"),
+        ("", ""),
+    ],
+)
+def test_what_somebody_wrote_is_no_formula_to_a_spreadsheet(given, written):
+    file = io.BytesIO()
+    file.close = lambda: None
+    write_csv(file, ["a", "b"], iter([["1", given]]))
+    assert file.getvalue().decode() == f"a,b\r\n1,{written}\r\n"

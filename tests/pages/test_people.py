@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+from django.core.cache import cache
 from django.db import IntegrityError, InternalError, connection, transaction
 
 from reader_study.actions.reading import open_reading
@@ -117,6 +118,23 @@ def test_the_key_is_given_for_a_reason_and_after_the_password(client, desk, stud
     refused = pytest.raises((InternalError, IntegrityError))
     with connection.cursor() as cursor, refused, transaction.atomic():
         cursor.execute("delete from reader_study_keyaccess")
+
+
+def test_after_five_wrong_passwords_the_right_one_is_not_looked_at_either(client, desk, study):
+    key = f"{desk}/key"
+    for _ in range(5):
+        assert "not your password" in wrong_key(client, key, "x")
+    for password in ("x", PASSWORD):
+        assert "5 times" in wrong_key(client, key, password)
+    assert not KeyAccess.objects.exists()
+
+    cache.clear()
+    assert client.post(key, {"reason": "audit", "password": PASSWORD}).status_code == 200
+
+
+def wrong_key(client, address, password):
+    asked = {"reason": "audit", "password": password}
+    return client.post(address, asked, follow=True).content.decode()
 
 
 @pytest.mark.parametrize("role", [Role.READER, Role.INVESTIGATOR, Role.TRUTH_PANEL])
