@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from inference.backbone import BackboneSettings, load_backbone
-from inference.calibration import BetaCalibration
+from inference.calibration import Calibration
 from inference.errors import ModelUnusable
 from inference.lora import LoraSettings
 from inference.network import NoduleNetwork
@@ -82,7 +82,7 @@ class Card(BaseModel):
     training: dict[str, Any] = {}
 
 
-class Calibrations(RootModel[list[BetaCalibration]]):
+class Calibrations(RootModel[list[Calibration]]):
     """One calibration a fold, in the order of the card."""
 
 
@@ -96,7 +96,7 @@ class Model:
     name: str
     card: Card
     networks: tuple[NoduleNetwork, ...]
-    calibrations: tuple[BetaCalibration, ...]
+    calibrations: tuple[Calibration, ...]
     prompt_embeddings: tuple[dict[str, dict[str, torch.Tensor]], ...]
     hash: str
     weights_hash: str

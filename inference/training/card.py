@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from inference.backbone import BackboneSettings
-from inference.calibration import fit_beta
+from inference.calibration import FITS
 from inference.estimates import over_patients
 from inference.evaluate import measure
 from inference.generated import LEARNED
@@ -115,7 +115,7 @@ def write_card(
     generated ones otherwise.
     """
     chosen_by = [look(network, of.validation) for of in sources]
-    calibration = fit_beta(
+    calibration = FITS[training.calibration](
         np.concatenate([scores for scores, _ in chosen_by]),
         np.concatenate([of.validation.nodules.chance for of in sources]),
     )

@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -86,6 +86,7 @@ class Training(BaseModel):
         default=None, description="Without it, what lies in `backbone/` already is adapted."
     )
     adaptation: Stage
+    calibration: Literal["beta", "platt", "isotonic"] = "beta"
     cache: Path = Path("var/inference")
 
     @model_validator(mode="after")
