@@ -1,0 +1,152 @@
+import type { PatientPoint } from '../api/types'
+import type { Beside } from './beside'
+import { add, type CanvasPoint, subtract } from './geometry'
+import { type Drag, dragSlices, type MousePreset, readGestures } from './gestures'
+import type { Layers } from './layers'
+import type { Measurer } from './measurer'
+import type { Moving } from './moving'
+import type { Scene } from './scene'
+import { PLANES, type Plane, type Window } from './viewer'
+
+/** What the hands ask of the viewer beyond moving through the images. */
+interface Asked {
+  activate(plane: Plane): void
+  focus(): void
+  scroll(slices: number): void
+  setWindow(window: Window): void
+  /** Something was measured or changed; `made` is new. */
+  measured(made: string | null): void
+}
+
+/** Mouse and fingers on the panes. */
+export class Hands {
+  mouse: MousePreset = 'window'
+  magnifier = false
+  crosshair = false
+  /** Where the pointer is, while it is over a pane. */
+  pointer: { plane: Plane; at: CanvasPoint } | null = null
+  #dragged = 0
+
+  constructor(
+    readonly scene: Scene,
+    readonly moving: Moving,
+    readonly layers: Layers,
+    readonly measurer: Measurer,
+    readonly asked: Asked,
+  ) {
+    for (const plane of PLANES) this.#listen(plane)
+  }
+
+  #listen(plane: Plane): void {
+    const pane = this.scene.panes[plane]
+    pane.element.addEventListener('focus', () => this.asked.activate(plane))
+    pane.element.addEventListener('pointermove', event => {
+      const { left, top } = pane.element.getBoundingClientRect()
+      this.pointer = { plane, at: [event.clientX - left, event.clientY - top] }
+    })
+    pane.element.addEventListener('pointerleave', () => {
+      this.pointer = null
+    })
+    readGestures(pane.element, {
+      preset: () => this.mouse,
+      tool: at => {
+        if (this.measurer.tool || this.#touchesMeasurement(plane, at)) return 'measure'
+        return this.crosshair ? 'crosshair' : null
+      },
+      hover: at => {
+        if (this.magnifier) pane.magnifier.hold(at)
+      },
+      begin: (kind, at) => {
+        this.#dragged = 0
+        if (kind === 'measure') this.#beginMeasuring(plane, at)
+        if (kind === 'crosshair') this.#drag(plane, kind, at, at)
+      },
+      end: kind => {
+        if (kind !== 'measure') return
+        const changed = this.measurer.end(this.scene.view(plane))
+        if (changed) this.asked.measured(changed.isNew ? changed.id : null)
+      },
+      activate: () => {
+        this.asked.activate(plane)
+        this.asked.focus()
+      },
+      drag: (kind, from, to) => this.#drag(plane, kind, from, to),
+      scroll: slices => this.asked.scroll(slices),
+      zoom: factor => this.moving.zoom(plane, factor),
+    })
+  }
+
+  /** What is done to the pane beside the axial one is done to both. */
+  listenBeside(beside: Beside): void {
+    const { pane } = beside
+    const move = (way: PatientPoint) =>
+      this.moving.put('axial', add(this.scene.rendering.camera('axial').focalPoint, way))
+    const scroll = (slices: number) => move(beside.slices(slices))
+    readGestures(pane.element, {
+      preset: () => this.mouse,
+      tool: () => null,
+      hover: at => {
+        if (this.magnifier) pane.magnifier.hold(at)
+      },
+      begin: () => {
+        this.#dragged = 0
+      },
+      end: () => {},
+      activate: () => pane.element.focus({ preventScroll: true }),
+      drag: (kind, from, to) => {
+        if (kind === 'pan') {
+          return move(subtract(beside.unproject(from), beside.unproject(to)))
+        }
+        if (kind !== 'scroll') return this.#drag('axial', kind, from, to)
+        const slices = dragSlices(this.#dragged, to[1] - from[1])
+        this.#dragged = slices.rest
+        if (slices.whole !== 0) scroll(slices.whole)
+      },
+      scroll,
+      zoom: factor => this.moving.zoom('axial', factor),
+    })
+  }
+
+  #drag(plane: Plane, kind: Drag, from: CanvasPoint, to: CanvasPoint) {
+    const { scene, moving } = this
+    const [dx, dy] = [to[0] - from[0], to[1] - from[1]]
+    const world = (at: CanvasPoint) => scene.rendering.unproject(plane, at)
+    if (!scene.series) return
+    switch (kind) {
+      case 'window': {
+        if (dx === 0 && dy === 0) return
+        const { centre, width } = scene.window
+        const step = Math.max(0.5, width / 400) // fine in a narrow window, fast in a wide one
+        return this.asked.setWindow({ centre: centre + dy * step, width: width + dx * step })
+      }
+      case 'measure':
+        this.measurer.move(scene.view(plane), world(to))
+        return this.layers.draw(plane)
+      case 'zoom':
+        return moving.zoom(plane, Math.exp(-dy / 150))
+      case 'scroll': {
+        const slices = dragSlices(this.#dragged, dy)
+        this.#dragged = slices.rest
+        return slices.whole === 0 ? undefined : moving.scroll(plane, slices.whole)
+      }
+      case 'pan':
+        return moving.look(
+          plane,
+          add(scene.rendering.camera(plane).focalPoint, subtract(world(from), world(to))),
+        )
+      case 'crosshair':
+        for (const other of PLANES) if (other !== plane) moving.put(other, world(to))
+    }
+  }
+
+  #touchesMeasurement(plane: Plane, at: CanvasPoint): boolean {
+    return this.scene.series !== null && this.measurer.touches(plane, this.scene.view(plane), at)
+  }
+
+  #beginMeasuring(plane: Plane, at: CanvasPoint): void {
+    if (!this.scene.series) return
+    this.moving.playCine(false)
+    const point = this.scene.rendering.unproject(plane, at)
+    this.measurer.begin(plane, this.scene.view(plane), at, point)
+  }
+}
