@@ -1,14 +1,22 @@
 """Bringing cases in: images into the archive, rows into the database."""
 
 import hmac
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
+from reader_study.actions.listing import (
+    CannotImport,
+    Plan,
+    plan_import,
+    read_list,
+    wanted_of,
+)
 from reader_study.actions.reference import load_reference
 from reader_study.dicomweb.archive import Archive, open_archive
 from reader_study.dicomweb.errors import ArchiveError, CannotStore, NotInArchive, UndecodablePixels
@@ -21,22 +29,15 @@ from reader_study.dicomweb.ingest import (
     counted,
     look_at,
     look_at_series,
-    place_nodules,
 )
 from reader_study.dicomweb.lidc import nodules_of
-from reader_study.dicomweb.nodules import NoduleRow, UnreadableList, read_nodules
-from reader_study.domain.errors import Refusal, StudyFrozen
+from reader_study.dicomweb.nodules import NoduleList, NoduleRow
+from reader_study.domain.errors import StudyFrozen
 from reader_study.models import Case, Nodule, Series, Study
 
 Progress = Callable[[str, int, int], None]  # (what is being done, done, in all)
 # Coordinates written to a file and read again may differ in the last place.
 SAME_PLACE_MM = 1e-3
-
-
-class CannotImport(Refusal):
-    """The list of nodules cannot be read, or the archive does not answer."""
-
-    code = "cannot_import"
 
 
 @dataclass
@@ -88,18 +89,20 @@ def import_cases(
 ) -> ImportReport:
     """Import the series of a folder that a list of nodules names.
 
-    Where readers mark what they find, series that no line names are cases without nodules,
-    provided that every line can be used.
+    Lines without a nodule bring further series in, of the same examination as a case's nodules
+    or of an earlier one. Where readers mark what they find, series that no line names are cases
+    without nodules, provided that every line can be used.
     Problems are collected, and what is sound is imported; the same again changes nothing.
 
     Raises:
         CannotImport: the list of nodules cannot be read.
         StudyFrozen: the cases are dealt out already, and this would add to them.
     """
-    rows, problems = _listed(nodules)
+    listed, problems = read_list(nodules)
     findings = look_at(folder, _about(progress, "reading files"), besides=nodules)
-    placed = place_nodules(rows, problems, findings.series)
-    return _bring_in(study, findings, placed, _named(rows), site_archive(), now, progress)
+    archive = site_archive()
+    plan = plan_import(listed, problems, findings, study, archive)
+    return _bring_in(study, findings, plan, archive, now, progress)
 
 
 def import_from_archive(
@@ -111,16 +114,19 @@ def import_from_archive(
         CannotImport: the list of nodules cannot be read, or the archive does not answer.
         StudyFrozen: the cases are dealt out already, and this would add to them.
     """
-    rows, problems = _listed(nodules)
+    listed, problems = read_list(nodules)
     archive = site_archive()
-    wanted = list(dict.fromkeys((row.study_uid, row.series_uid) for row in rows))
     found: list[SeriesReport] = []
     aside: list[Problem] = []
+    try:
+        wanted = wanted_of(archive, listed)
+    except ArchiveError as error:
+        raise CannotImport(str(error)) from error
     for done, (study_uid, series_uid) in enumerate(wanted):
         try:
             folder = archive.folder(study_uid, series_uid)
         except NotInArchive:
-            continue  # its nodules are said to be of an unknown series
+            continue  # its lines are said to be of an unknown series
         except ArchiveError as error:
             raise CannotImport(str(error)) from error
         looked = look_at_series(sorted(folder.glob("*.dcm")), folder)
@@ -129,8 +135,8 @@ def import_from_archive(
         if progress:
             progress("fetching series", done + 1, len(wanted))
     findings = Findings(tuple(found), tuple(aside))
-    placed = place_nodules(rows, problems, findings.series)
-    return _bring_in(study, findings, placed, _named(rows), archive, now, progress)
+    plan = plan_import(listed, problems, findings, study, archive)
+    return _bring_in(study, findings, plan, archive, now, progress)
 
 
 def import_lidc(
@@ -151,8 +157,9 @@ def import_lidc(
                 Problem("unknown_series", "is no series of LIDC-IDRI", series.series_uid)
             )
         rows += known or []
-    placed = place_nodules(rows, unknown, findings.series)
-    return _bring_in(study, findings, placed, _named(rows), site_archive(), now, progress)
+    archive = site_archive()
+    plan = plan_import(NoduleList(rows, [], []), unknown, findings, study, archive)
+    return _bring_in(study, findings, plan, archive, now, progress)
 
 
 def check_import(
@@ -163,22 +170,9 @@ def check_import(
     Raises:
         CannotImport: the list of nodules cannot be read.
     """
-    rows, problems = _listed(nodules) if nodules else ([], [])
+    listed, problems = read_list(nodules) if nodules else (NoduleList([], [], []), [])
     findings = look_at(folder, _about(progress, "reading files"), besides=nodules)
-    return findings, place_nodules(rows, problems, findings.series)
-
-
-def _listed(nodules: Path) -> tuple[list[NoduleRow], list[Problem]]:
-    try:
-        rows, bad = read_nodules(nodules)
-    except UnreadableList as error:
-        raise CannotImport(str(error)) from error
-    return rows, [Problem(one.code, one.detail, f"line {one.line}") for one in bad]
-
-
-def _named(rows: Sequence[NoduleRow]) -> set[str]:
-    """Return the series that lines name, whatever becomes of these lines."""
-    return {row.series_uid for row in rows}
+    return findings, plan_import(listed, problems, findings, None, site_archive()).nodules
 
 
 def _about(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
@@ -188,12 +182,12 @@ def _about(progress: Progress | None, what: str) -> Callable[[int, int], None] |
 def _bring_in(
     study: Study,
     findings: Findings,
-    placed: NoduleReport,
-    named: Collection[str],
+    plan: Plan,
     archive: Archive,
     now: datetime,
     progress: Progress | None,
 ) -> ImportReport:
+    placed, examinations = plan.nodules, plan.examinations
     report = ImportReport(findings, placed)
     # A line that cannot be used may have been the one of a nodule in such a series.
     may_be_without = study.rules.findings.has_marks and not placed.refusals
@@ -201,7 +195,8 @@ def _bring_in(
         one
         for one in findings.series
         if one.series_uid in placed.accepted
-        or (may_be_without and not one.refusals and one.series_uid not in named)
+        or one.series_uid in examinations
+        or (may_be_without and not one.refusals and one.series_uid not in plan.named)
     ]
     _refuse_if_dealt_out(study, wanted)
     stored = []
@@ -209,7 +204,7 @@ def _bring_in(
         if series.refusals:
             report.outcomes.append(Outcome(series, "", is_in=False))
         elif series not in wanted:
-            said = "not imported: no nodule of it can be brought in"
+            said = "not imported: no line that can be used brings it in"
             report.outcomes.append(Outcome(series, said, is_in=False))
         else:
             try:
@@ -222,9 +217,17 @@ def _bring_in(
         # One import at a time numbers the cases.
         study = Study.objects.select_for_update().get(pk=study.pk)
         _refuse_if_dealt_out(study, stored)  # it may have happened while images were stored
-        for series in sorted(stored, key=lambda one: _secret(one.study_uid)):
-            said = _register(study, series, placed, now)
-            report.outcomes.append(Outcome(series, said, is_in=True))
+        # Cases first: an earlier examination needs the one that it is earlier than.
+        in_order = sorted(
+            stored, key=lambda one: (one.series_uid in examinations.priors, _secret(one.study_uid))
+        )
+        for series in in_order:
+            if series.series_uid in examinations.priors:
+                said = _register_priors(study, series, plan)
+            else:
+                said = _register(study, series, placed, now)
+            none = "not imported: see its line below"
+            report.outcomes.append(Outcome(series, said or none, is_in=bool(said)))
     return report
 
 
@@ -241,17 +244,10 @@ def _refuse_if_dealt_out(study: Study, wanted: Sequence[SeriesReport]) -> None:
 
 def _register(study: Study, found: SeriesReport, placed: NoduleReport, now: datetime) -> str:
     """Write the rows of a series and say what was done."""
-    series = Series.objects.filter(case__study=study, series_uid=found.series_uid).first()
+    series = Series.objects.filter(case__study=study, series_uid=found.series_uid).current().first()
     is_new = series is None
     if series is None:
-        series = Series.objects.create(
-            case=_case_of(study, found),
-            study_uid=found.study_uid,
-            series_uid=found.series_uid,
-            frame_of_reference_uid=found.frame_of_reference_uid,
-            slices=len(found.files),
-            geometry=found.geometry and found.geometry.volume(),
-        )
+        series = _create_series(_case_of(study, found), found)
     added = 0
     # From the head downwards: the order of a list might tell which ones matter.
     for row in sorted(placed.accepted.get(found.series_uid, ()), key=lambda row: -row.centre_mm[2]):
@@ -263,9 +259,59 @@ def _register(study: Study, found: SeriesReport, placed: NoduleReport, now: date
     return f"imported before as {name}" + (f", now with {nodules} more" if added else "")
 
 
+def _create_series(case: Case, found: SeriesReport, **of_prior: Any) -> Series:
+    return Series.objects.create(
+        case=case,
+        study_uid=found.study_uid,
+        series_uid=found.series_uid,
+        frame_of_reference_uid=found.frame_of_reference_uid,
+        slices=len(found.files),
+        geometry=found.geometry and found.geometry.volume(),
+        kernel=found.kernel,
+        **of_prior,
+    )
+
+
+def _register_priors(study: Study, found: SeriesReport, plan: Plan) -> str:
+    """Write a series as one of earlier examinations, once for each case, and say what was done.
+
+    Nothing is said where nothing could be done; the problems are among those of the lines.
+    """
+    said = []
+    for prior in plan.examinations.priors[found.series_uid]:
+        where = f"line {prior.line}"
+        series = Series.objects.filter(case__study=study, series_uid=found.series_uid)
+        case = Case.objects.filter(
+            study=study, series__study_uid=prior.of, series__prior=False
+        ).first()
+        before = series.filter(case=case).first()
+        problem = None
+        if case is None:
+            problem = ("unknown_examination", "the examination it is to precede did not come in")
+        elif before is None and study.allocated_at is not None:
+            problem = ("study_dealt_out", "the cases are dealt out; no series can be added")
+        elif before is not None and (before.prior, before.days_before) != (True, prior.days_before):
+            problem = ("imported_otherwise", "it was imported before with another interval")
+        if problem is not None:
+            plan.nodules.problems.append(Problem(*problem, where))
+        elif before is None:
+            assert case is not None  # as above
+            _create_series(case, found, prior=True, days_before=prior.days_before)
+            said.append(f"imported as a prior of {case.pseudonym}{_interval(prior.days_before)}")
+        else:
+            said.append(f"imported before as a prior of {before.case.pseudonym}")
+    return "; ".join(said)
+
+
+def _interval(days: int | None) -> str:
+    return "" if days is None else f", {counted(days, 'day')} earlier"
+
+
 def _case_of(study: Study, found: SeriesReport) -> Case:
     """Return the case of an examination; cases are numbered as they come."""
-    case = Case.objects.filter(study=study, series__study_uid=found.study_uid).first()
+    case = Case.objects.filter(
+        study=study, series__study_uid=found.study_uid, series__prior=False
+    ).first()
     if case is not None:
         return case
     number = Case.objects.filter(study=study).count() + 1

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from reader_study.actions.deviations import record_once, watch_pages
 from reader_study.actions.display import must_be_readable
+from reader_study.actions.images import visible_series
 from reader_study.actions.locked import must_not_be_locked
 from reader_study.actions.people import must_not_know_the_truth
 from reader_study.actions.protocol import version_in_force
@@ -41,7 +42,6 @@ from reader_study.models import (
     Prediction,
     Rating,
     Reading,
-    Series,
     Skip,
     User,
 )
@@ -209,15 +209,15 @@ def _check(reading: Reading, stage: Stage, answers: Mapping[str, Any], *, comple
             .order_by("-revision")
             .first()
         )
+    shown = visible_series(reading)
     find = partial(
         find_problems,
         rules.questionnaire,
         [str(nodule.pk) for nodule in nodules_of(reading)],
         answers,
         findings=rules.findings,
-        volumes={
-            series.pk: series.volume for series in Series.objects.filter(case=reading.case_id)
-        },
+        volumes={series.pk: series.volume for series in shown},
+        priors={series.pk for series in shown if series.prior},
         locked=before.answers if before else None,
     )
     problems = find(complete=False)

@@ -30,6 +30,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from reader_study.actions.cases import site_archive
+from reader_study.actions.images import visible_series
 from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.schedule import must_not_be_closed
 from reader_study.api.access import ReaderView
@@ -322,7 +323,7 @@ class ImagesView(ReaderView):
         if reading.reader.study.opened_at is None:
             raise StudyNotOpen("This study has not begun yet.")
         must_not_be_closed(reading)
-        for one in Series.objects.filter(case=reading.case_id):
+        for one in visible_series(reading):
             if (study_uid, series_uid) == (
                 pseudonym(reading, one.study_uid),
                 pseudonym(reading, one.series_uid),

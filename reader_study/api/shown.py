@@ -7,6 +7,7 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from reader_study.actions.display import preferences_of
+from reader_study.actions.images import series_of
 from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.reading import nodules_of, path_of, visible_items
 from reader_study.actions.schedule import is_closed, openings_of
@@ -29,16 +30,26 @@ class NoduleSerializer(serializers.Serializer[Any]):
     number = serializers.IntegerField()
     centre_mm = serializers.ListField(child=serializers.FloatField(), min_length=3, max_length=3)
     diameter_mm = serializers.FloatField(allow_null=True)
+    series = serializers.IntegerField(source="series_id")
 
 
 class SeriesSerializer(serializers.Serializer[Any]):
-    """Where a series' images are, under pseudonymous UIDs."""
+    """Where a series' images are, under pseudonymous UIDs.
+
+    A `prior` one is of an examination `days_before` the current one, null if that is not known.
+    Series of one `frame_of_reference_uid` share their coordinates.
+    """
 
     id = serializers.IntegerField()
     study_uid = serializers.CharField()
     series_uid = serializers.CharField()
+    frame_of_reference_uid = serializers.CharField()
     dicomweb = serializers.CharField()
     slices = serializers.IntegerField()
+    slice_mm = serializers.FloatField(allow_null=True)
+    kernel = serializers.CharField()
+    prior = serializers.BooleanField()
+    days_before = serializers.IntegerField(allow_null=True)
 
 
 class LockedSerializer(serializers.Serializer[Any]):
@@ -128,10 +139,15 @@ def describe(reading: Reading) -> dict[str, Any]:
                 "id": series.pk,
                 "study_uid": pseudonym(reading, series.study_uid),
                 "series_uid": pseudonym(reading, series.series_uid),
+                "frame_of_reference_uid": pseudonym(reading, series.frame_of_reference_uid),
                 "dicomweb": f"/api/readings/{reading.pk}/dicomweb",
                 "slices": series.slices,
+                "slice_mm": series.volume.steps_mm[2] if series.volume else None,
+                "kernel": series.kernel,
+                "prior": series.prior,
+                "days_before": series.days_before,
             }
-            for series in reading.case.series.all()
+            for series in series_of(reading)
         ],
         "questionnaire": rules.questionnaire.model_dump(mode="json"),
         "answers": {stage.value: locked.get(stage.value) for stage in ANSWERING},

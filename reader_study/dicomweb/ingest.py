@@ -10,6 +10,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,7 @@ from reader_study.dicomweb.geometry import (
     normal_of,
     tilt_degrees,
 )
+from reader_study.dicomweb.metadata import day_of, kernel_named
 from reader_study.dicomweb.nodules import NoduleRow
 from reader_study.dicomweb.pixels import LOSSY_SYNTAXES, decode_dataset, tolerant
 from reader_study.dicomweb.uids import is_uid
@@ -87,6 +89,15 @@ VERDICTS = {
     "nodule_outside_volume": Verdict.REFUSES,
     "imported_otherwise": Verdict.REFUSES,
     "study_dealt_out": Verdict.REFUSES,
+    # of a further series, of the same or of an earlier examination
+    "nodule_in_prior": Verdict.REFUSES,
+    "bad_days": Verdict.REFUSES,
+    "unknown_examination": Verdict.REFUSES,
+    "prior_is_a_case": Verdict.REFUSES,
+    "prior_is_later": Verdict.REFUSES,
+    "unknown_interval": Verdict.WARNS,
+    "other_dates": Verdict.WARNS,
+    "several_examinations": Verdict.WARNS,
     "nodule_near_edge": Verdict.WARNS,
     "other_patient": Verdict.WARNS,
 }
@@ -128,6 +139,8 @@ class SeriesReport:
     transfer_syntaxes: tuple[str, ...]  # their names
     geometry: Geometry | None
     problems: tuple[Problem, ...]
+    day: date | None = None  # of the examination
+    kernel: str = ""  # as vendors name them; empty for what may be anything else
 
     @property
     def refusals(self) -> tuple[Problem, ...]:
@@ -202,6 +215,8 @@ class _Slice(NamedTuple):
     spacing: tuple[float, ...] | None
     digest: str
     problems: tuple[Problem, ...]
+    day: str
+    kernel: str
 
 
 Progress = Callable[[int, int], None]
@@ -348,6 +363,8 @@ def _read_dataset(dataset: Dataset, path: Path, name: str, content: bytes) -> _S
         spacing=spacing,
         digest=digest or hashlib.sha256(content).hexdigest(),
         problems=tuple(problems),
+        day=str(dataset.get("StudyDate") or dataset.get("AcquisitionDate") or ""),
+        kernel=kernel_named(dataset.get("ConvolutionKernel")),
     )
 
 
@@ -415,6 +432,8 @@ def _judge(found: Sequence[_Slice], aside: list[Problem]) -> SeriesReport:
         transfer_syntaxes=tuple(_name(syntax) for syntax in syntaxes),
         geometry=geometry,
         problems=tuple(problems),
+        day=day_of(slices[0].day),
+        kernel=slices[0].kernel,
     )
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 
 from pydicom import Dataset
@@ -77,6 +78,28 @@ def _one_of(*allowed: str) -> Callable[[list[Any]], bool]:
 
 def _standard_uid(values: list[Any]) -> bool:
     return len(values) == 1 and is_uid(values[0]) and values[0].startswith("1.2.840.10008.")
+
+
+# Kernels as vendors name them: B30f, Br40d, I31f (Siemens), STANDARD, BONEPLUS (GE), FC51
+# (Canon), B, YC (Philips). The field takes any text.
+_KERNELS = re.compile(
+    r"[BHITU][a-z]?\d{2}[a-z]{0,2}|FC\d{2}[A-Z]?|Y?[A-L]|"
+    r"STANDARD|SOFT|DETAIL|LUNG|CHST|BONE|BONEPLUS|EDGE|ULTRA"
+)
+
+
+def kernel_named(value: Any) -> str:
+    """Return a reconstruction kernel if it is called as vendors do, else an empty text."""
+    first = str(value if isinstance(value, str) or not value else value[0])
+    return first if _KERNELS.fullmatch(first) else ""
+
+
+def day_of(text: str) -> date | None:
+    """Return the day that a DICOM date names; None if it names none."""
+    try:
+        return datetime.strptime(text.strip()[:8], "%Y%m%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        return None
 
 
 _POSITIONS = re.compile(r"(HF|FF)(S|P|DL|DR)")

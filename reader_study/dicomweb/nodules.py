@@ -2,6 +2,8 @@
 
 Columns: patient, study, series, nodule, x, y, z (LPS millimetres; study and series are DICOM
 UIDs), and, where known, diameter (mm), reference (malignant or benign), reference_source.
+A line without a nodule brings a further series in: of the same examination or, with its study's
+UID under prior_of, of an earlier one; days is how much earlier, where the dates do not say it.
 Comma, semicolon or tab between them; after a semicolon or tab, a comma may be the decimal mark.
 """
 
@@ -13,7 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 REQUIRED = ("patient", "study", "series", "nodule", "x", "y", "z")
-OPTIONAL = ("diameter", "reference", "reference_source")
+OPTIONAL = ("diameter", "reference", "reference_source", "prior_of", "days")
+# No two examinations of a patient are further apart.
+MOST_DAYS = 36_525
 
 
 class UnreadableList(Exception):
@@ -35,15 +39,38 @@ class NoduleRow(NamedTuple):
     reference_detail: Mapping[str, Any] = {}  # what the source says besides
 
 
+class SeriesRow(NamedTuple):
+    """A further series of a case: of the examination that is read, or of an earlier one.
+
+    `series_uid` is empty for every CT series of the study; `prior_of` is the study that is read,
+    empty where it is this one.
+    """
+
+    line: int
+    patient: str
+    study_uid: str
+    series_uid: str
+    prior_of: str
+    days_before: int | None
+
+
 class BadRow(NamedTuple):
-    """A line that is no nodule, and why."""
+    """A line that is neither a nodule nor a series, and why."""
 
     line: int
     code: str
     detail: str
 
 
-def read_nodules(path: Path) -> tuple[list[NoduleRow], list[BadRow]]:
+class NoduleList(NamedTuple):
+    """What a list says, line by line."""
+
+    nodules: list[NoduleRow]
+    series: list[SeriesRow]
+    bad: list[BadRow]
+
+
+def read_nodules(path: Path) -> NoduleList:
     """Read a list of nodules; a bad line is reported and the next one read.
 
     Raises:
@@ -58,8 +85,7 @@ def read_nodules(path: Path) -> tuple[list[NoduleRow], list[BadRow]]:
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows: list[NoduleRow] = []
-    bad: list[BadRow] = []
+    found = NoduleList([], [], [])
     try:
         names = [name.strip().lower() for name in next(lines, [])]
         lacking = [name for name in REQUIRED if name not in names]
@@ -70,13 +96,53 @@ def read_nodules(path: Path) -> tuple[list[NoduleRow], list[BadRow]]:
                 continue
             values = {n: c.strip() for n, c in zip(names, cells, strict=False)}
             row = _row(values, lines.line_num, decimal_comma=delimiter != ",")
-            (rows if isinstance(row, NoduleRow) else bad).append(row)  # type: ignore[arg-type]
+            match row:
+                case NoduleRow():
+                    found.nodules.append(row)
+                case SeriesRow():
+                    found.series.append(row)
+                case BadRow():
+                    found.bad.append(row)
     except csv.Error as error:
         raise UnreadableList(f"{path}, line {lines.line_num}: {error}") from error
-    return rows, bad
+    return found
 
 
-def _row(values: Mapping[str, str], line: int, *, decimal_comma: bool) -> NoduleRow | BadRow:
+def _row(
+    values: Mapping[str, str], line: int, *, decimal_comma: bool
+) -> NoduleRow | SeriesRow | BadRow:
+    if not any(values.get(name) for name in ("nodule", "x", "y", "z")) and values.get("study"):
+        return _series_row(values, line)
+    if values.get("prior_of"):
+        return BadRow(
+            line,
+            "nodule_in_prior",
+            "nodules belong to the examination that is read; "
+            "the line of an earlier one has no nodule and no x, y, z",
+        )
+    return _nodule_row(values, line, decimal_comma=decimal_comma)
+
+
+def _series_row(values: Mapping[str, str], line: int) -> SeriesRow | BadRow:
+    days, prior_of = values.get("days", ""), values.get("prior_of", "")
+    if days and not (days.isascii() and days.isdigit() and int(days) <= MOST_DAYS):
+        return BadRow(line, "bad_days", f"days is {days[:32]!r}, which is no number of days")
+    if days and not prior_of:
+        return BadRow(line, "bad_days", "days says how much earlier; prior_of says than which")
+    study = values["study"]
+    if prior_of == study:
+        return BadRow(line, "unknown_examination", "an examination is not earlier than itself")
+    return SeriesRow(
+        line=line,
+        patient=values.get("patient", ""),
+        study_uid=study,
+        series_uid=values.get("series", ""),
+        prior_of=prior_of,
+        days_before=int(days) if days else None,
+    )
+
+
+def _nodule_row(values: Mapping[str, str], line: int, *, decimal_comma: bool) -> NoduleRow | BadRow:
     label = values.get("nodule", "")
     if not label or len(label) > 64:
         return BadRow(line, "bad_label", "the nodule needs a name of at most 64 characters")

@@ -7,7 +7,7 @@ Marks are described in `findings`, measurements in `measuring`.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from reader_study.domain import findings as marking
@@ -114,6 +114,7 @@ def find_problems(
     complete: bool,
     findings: Findings = Findings.GIVEN,
     volumes: Mapping[int, Volume | None] | None = None,
+    priors: Collection[int] = (),
     locked: Mapping[str, Any] | None = None,
 ) -> list[Problem]:
     """Return what is wrong with `answers`; with `complete` also which are missing.
@@ -123,6 +124,7 @@ def find_problems(
     nodules : the nodules that the reader is given
     findings : what the reader rates
     volumes : the series of the case, and where each lies as far as is known
+    priors : which of them are of earlier examinations
     locked : the answers that were locked before, whose marks stay where they are
     """
     if not isinstance(answers, Mapping) or set(answers) - PARTS:
@@ -138,8 +140,8 @@ def find_problems(
     ]
     volumes = volumes or {}
     marked = [
-        *_of_marks(answers, findings, volumes, locked or {}, complete=complete),
-        *_of_measurements(answers, nodules, volumes),
+        *_of_marks(answers, findings, volumes, priors, locked or {}, complete=complete),
+        *_of_measurements(answers, nodules, volumes, priors),
     ]
     if any(problem.question in {"marks", "measurements"} for problem in marked):
         return problems + marked  # what follows counts on their form
@@ -189,6 +191,7 @@ def _of_marks(
     answers: Mapping[str, Any],
     findings: Findings,
     volumes: Mapping[int, Volume | None],
+    priors: Collection[int],
     locked: Mapping[str, Any],
     *,
     complete: bool,
@@ -201,7 +204,7 @@ def _of_marks(
     if not isinstance(marks, list) or len(marks) > marking.MOST_MARKS:
         yield Problem(None, "marks", f"'marks' is a list of at most {marking.MOST_MARKS}")
         return
-    wrong = [detail for mark in marks if (detail := marking.problem_of(mark, volumes))]
+    wrong = [detail for mark in marks if (detail := marking.problem_of(mark, volumes, priors))]
     for detail in wrong:
         yield Problem(None, "marks", detail)
     if wrong:
@@ -219,7 +222,10 @@ def _of_marks(
 
 
 def _of_measurements(
-    answers: Mapping[str, Any], nodules: Sequence[str], volumes: Mapping[int, Volume | None]
+    answers: Mapping[str, Any],
+    nodules: Sequence[str],
+    volumes: Mapping[int, Volume | None],
+    priors: Collection[int],
 ) -> Iterator[Problem]:
     measurements = answers.get("measurements", [])
     most = measuring.MOST_MEASUREMENTS
@@ -228,7 +234,9 @@ def _of_measurements(
         return
     subjects = {*nodules, *(str(mark.get("id")) for mark in marks_of(answers))}
     wrong = [
-        detail for each in measurements if (detail := measuring.problem_of(each, subjects, volumes))
+        detail
+        for each in measurements
+        if (detail := measuring.problem_of(each, subjects, volumes, priors))
     ]
     for detail in wrong:
         yield Problem(None, "measurements", detail)

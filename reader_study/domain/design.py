@@ -52,10 +52,14 @@ def _check_path(wrong: Mistakes, stages: tuple[StageOfDesign, ...], *place: str 
 
 
 class Arm(Strict):
-    """One way of reading that is compared with others: its stages and their conditions."""
+    """One way of reading that is compared with others: its stages and their conditions.
+
+    `priors` says whether earlier examinations are seen in it; None: as `images` says.
+    """
 
     name: Name
     stages: tuple[StageOfDesign, ...]
+    priors: Literal["shown", "hidden"] | None = later(None)
 
     @property
     def path(self) -> tuple[Stage, ...]:
@@ -155,7 +159,11 @@ class Design(Strict):
             _check_path(wrong, arm.stages, "arms", number, "stages")
             if arm.name in names[:number]:
                 wrong.at("arms", number, "name", says=f"there is an arm {arm.name!r} already")
-            same = [other.name for other in self.arms[:number] if other.stages == arm.stages]
+            same = [
+                other.name
+                for other in self.arms[:number]
+                if (other.stages, other.priors) == (arm.stages, arm.priors)
+            ]
             if same:
                 wrong.at("arms", number, says=f"reads exactly like the arm {same[0]!r}")
             if self.kind == "crossover" and len(arm.stages) > 1:

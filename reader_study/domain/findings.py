@@ -4,7 +4,7 @@ A mark is `{"id", "series", "point_mm", "answers"}`: a point of the patient, LPS
 the answers to the questions about a mark, which are those about a nodule and a rating.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -42,7 +42,9 @@ def marks_of(answers: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [mark for mark in marks if isinstance(mark, Mapping)]
 
 
-def problem_of(mark: object, volumes: Mapping[int, Volume | None]) -> str | None:
+def problem_of(
+    mark: object, volumes: Mapping[int, Volume | None], priors: Collection[int] = ()
+) -> str | None:
     """Return what is wrong with a mark besides its answers, or None."""
     if not isinstance(mark, Mapping) or set(mark) != {"id", "series", "point_mm", "answers"}:
         return "a mark has an id, a series, a point and answers"
@@ -50,7 +52,11 @@ def problem_of(mark: object, volumes: Mapping[int, Volume | None]) -> str | None
         return "the id of a mark is a UUID"
     if not is_point(mark["point_mm"]):
         return "a mark has a point in millimetres"
-    return outside(mark["series"], [mark["point_mm"]], volumes)
+    if detail := outside(mark["series"], [mark["point_mm"]], volumes):
+        return detail
+    if mark["series"] in priors:
+        return "a mark lies in the current examination, not in an earlier one"
+    return None
 
 
 def moved(marks: Sequence[Mapping[str, Any]], locked: Sequence[Mapping[str, Any]]) -> list[str]:

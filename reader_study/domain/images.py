@@ -10,6 +10,7 @@ from reader_study.domain.strict import Strict, later
 
 Layout = Literal["axial", "mpr", "quad"]
 LAYOUTS: tuple[Layout, ...] = ("mpr", "axial", "quad")
+Priors = Literal["shown", "hidden"]
 
 
 class Images(Strict):
@@ -17,10 +18,14 @@ class Images(Strict):
 
     `layouts` are those a reader may choose of, and a case opens with the first unless they
     prefer another: `axial` alone; `mpr`, with the sagittal and coronal planes; `quad`, with an
-    axial slab besides. With `display`, readers check their display before they read.
+    axial slab besides. With `display`, readers check their display before they read. `priors`
+    are earlier examinations of the same patient, where a case came in with any.
     """
 
     layouts: tuple[Layout, ...] = later(LAYOUTS, min_length=1)
+    priors: Priors = later(
+        "shown", description="Whether readers see earlier examinations beside the current one."
+    )
     display: DisplayLimits | None = later(None)
 
     @field_validator("layouts")

@@ -133,7 +133,10 @@ def outside(
 
 
 def problem_of(
-    measurement: object, subjects: Collection[str], volumes: Mapping[int, Volume | None]
+    measurement: object,
+    subjects: Collection[str],
+    volumes: Mapping[int, Volume | None],
+    priors: Collection[int] = (),
 ) -> str | None:
     """Return what is wrong with a measurement, or None.
 
@@ -141,6 +144,7 @@ def problem_of(
     ----------
     subjects : the nodules and marks it may belong to
     volumes : the series of the case; None where the import has not kept the place of one
+    priors : which of them are of earlier examinations, where nothing that is rated lies
     """
     if not isinstance(measurement, Mapping):
         return "a measurement has a kind, a plane and points"
@@ -164,9 +168,12 @@ def problem_of(
         or not all(map(is_point, points))
     ):
         return f"{kind} has {POINTS[kind]} points in millimetres"
-    return outside(measurement["series"], points, volumes) or _shape(
-        kind, points, plane, volumes[measurement["series"]]
-    )
+    series = measurement["series"]
+    if detail := outside(series, points, volumes):
+        return detail
+    if nodule is not None and series in priors:
+        return "what is measured in an earlier examination says nothing about a nodule of this one"
+    return _shape(kind, points, plane, volumes[series])
 
 
 def _shape(

@@ -79,6 +79,10 @@ class Protocol(Strict):
     images: Images = later(Images())
     analysis: Analysis | None = later(None)
 
+    def shows_priors(self, arm: str) -> bool:
+        """Tell whether earlier examinations are seen under the arm `arm`."""
+        return (self.design.arm(arm).priors or self.images.priors) == "shown"
+
     @field_validator("analysis")
     @classmethod
     def _speaks_of_what_there_is(

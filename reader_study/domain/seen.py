@@ -1,11 +1,12 @@
 """Which part of the images a reader had on screen, and for how long, from what the browser told.
 
 A point is on screen while a slice, or a slab, through it is shown in a plane on screen: with the
-page visible, the first image there, and the point within the edges of the pane. What stays on
+page visible, the first image there, and the point within the edges of the pane. It is a point
+of the current examination: images of an earlier one show another day's patient. What stays on
 screen while nobody does anything counts up to a limit only: a slice left open is not looked at.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -18,15 +19,18 @@ USUAL_RADIUS_MM = 3.0
 
 # Across the screen, down the screen, and through it.
 _AXES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
-_PLANES_OF = {"axial": {"axial"}}
+# A pane shows a plane of the current examination, or (True) of an earlier one beside it.
+Pane = tuple[str, bool]
+_CURRENT: frozenset[Pane] = frozenset((plane, False) for plane in _AXES)
 
 
 class View(NamedTuple):
     """What one plane showed, by the clock of one loading of the page.
 
-    `centre_mm` is the middle of the pane in LPS millimetres, on the slice; `span_mm` how far
-    the pane reaches across and down, None where the browser did not say; `thickness_mm` that of
-    a slab, 0 for a slice.
+    `series` is which series it was, None where the browser did not say, as when cases had one;
+    `prior` whether it is of an earlier examination. `centre_mm` is the middle of the pane in LPS
+    millimetres, on the slice; `span_mm` how far the pane reaches across and down, None where the
+    browser did not say; `thickness_mm` that of a slab, 0 for a slice.
     """
 
     page: str
@@ -35,6 +39,8 @@ class View(NamedTuple):
     centre_mm: tuple[float, float, float]
     span_mm: tuple[float, float] | None
     thickness_mm: float
+    series: int | None
+    prior: bool
     from_ms: float
     until_ms: float
 
@@ -85,11 +91,24 @@ def views(events: Iterable[Happened], *, longest_s: float) -> list[View]:
     ]
 
 
-def displayed_s(shown: Iterable[View], point: Sequence[float], diameter_mm: float | None) -> float:
-    """Return for how long a nodule was on screen in at least one plane, in seconds."""
+def displayed_s(
+    shown: Iterable[View],
+    point: Sequence[float],
+    diameter_mm: float | None,
+    series: Collection[int] | None = None,
+) -> float:
+    """Return for how long a nodule was on screen in at least one plane, in seconds.
+
+    `series` are those in whose frame of reference the point is; None: every one of the current
+    examination.
+    """
     radius = USUAL_RADIUS_MM if diameter_mm is None else diameter_mm / 2
     times = sorted(
-        (view.page, view.from_ms, view.until_ms) for view in shown if view.shows(point, radius)
+        (view.page, view.from_ms, view.until_ms)
+        for view in shown
+        if not view.prior
+        and (series is None or view.series is None or view.series in series)
+        and view.shows(point, radius)
     )
     total, page, until = 0.0, "", 0.0
     for on_page, begin, end in times:
@@ -114,57 +133,79 @@ def dwell(shown: Iterable[View]) -> dict[tuple[str, str, float], float]:
 
 
 def _of_a_page(events: list[Happened]) -> Iterator[View]:
-    planes: dict[str, dict[str, Any]] = {}
-    since: dict[str, float] = {}
-    on_screen, visible, stage, now = set(_AXES), True, events[0].stage, 0.0
+    panes: dict[Pane, dict[str, Any]] = {}
+    since: dict[Pane, float] = {}
+    on_screen, visible, stage, now = _CURRENT, True, events[0].stage, 0.0
 
     def end(at_ms: float) -> Iterator[View]:
-        for plane, begin in since.items():
+        for pane, begin in since.items():
             if at_ms > begin:
+                plane, prior = pane
+                shown = panes[pane]
                 yield View(
-                    events[0].page, stage, plane, **planes[plane], from_ms=begin, until_ms=at_ms
+                    events[0].page,
+                    stage,
+                    plane,
+                    **shown,
+                    prior=prior,
+                    from_ms=begin,
+                    until_ms=at_ms,
                 )
         since.clear()
 
     for event in events:
         now = event.monotonic_ms
-        change = _change(event, planes)
+        change = _change(event, panes)
         turned = event.kind in {"hidden", "visible", "layout", "context_lost", "context_restored"}
         if change is None and not turned and event.stage == stage:
             continue
         yield from end(now)
         stage = event.stage
         if change is not None:
-            planes[change[0]] = change[1]
+            panes[change[0]] = change[1]
         elif event.kind in {"hidden", "context_lost"}:
             visible = False
         elif event.kind in {"visible", "context_restored"}:
             visible = True
         elif event.kind == "layout":
-            on_screen = _PLANES_OF.get(str(event.data.get("layout")), set(_AXES))
+            on_screen = _panes_of(event)
         if visible:
-            since.update({plane: now for plane in planes if plane in on_screen})
+            since.update({pane: now for pane in panes if pane in on_screen})
     yield from end(now)
 
 
+def _panes_of(event: Happened) -> frozenset[Pane]:
+    match event.data.get("layout"):
+        case "axial":
+            return frozenset({("axial", False)})
+        case "compare":
+            plane = str(event.data.get("plane", "axial"))
+            return frozenset({(plane, False), (plane, True)})
+        case _:
+            return _CURRENT
+
+
 def _change(
-    event: Happened, planes: Mapping[str, dict[str, Any]]
-) -> tuple[str, dict[str, Any]] | None:
-    """Return the plane that an event moves, and what it shows then; None if it moves none."""
+    event: Happened, panes: Mapping[Pane, dict[str, Any]]
+) -> tuple[Pane, dict[str, Any]] | None:
+    """Return the pane that an event moves, and what it shows then; None if it moves none."""
     plane = event.data.get("plane")
     if not isinstance(plane, str) or plane not in _AXES:
         return None  # what a browser tells is not ours to trust
-    before = planes.get(plane, {"span_mm": None, "thickness_mm": 0.0})
+    pane = (plane, event.data.get("prior") is True)
+    before = panes.get(pane, {"span_mm": None, "thickness_mm": 0.0, "series": None})
     if event.kind == "slice":
         centre = _numbers(event.data.get("position_mm"), 3)
         if centre is not None:
             span = _numbers(event.data.get("span_mm"), 2)
-            return plane, {**before, "centre_mm": centre, "span_mm": span}
+            named = event.data.get("series")
+            series = named if isinstance(named, int) and not isinstance(named, bool) else None
+            return pane, {**before, "centre_mm": centre, "span_mm": span, "series": series}
     if event.kind == "slab" and "centre_mm" in before:
         slab = event.data.get("slab")
         thickness = slab.get("thickness_mm") if isinstance(slab, dict) else 0
         if isinstance(thickness, int | float):
-            return plane, {**before, "thickness_mm": float(thickness)}
+            return pane, {**before, "thickness_mm": float(thickness)}
     return None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import connection
+from django.db.models import Count, Min
 
 from reader_study.domain.protocol import Protocol
 from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
@@ -37,6 +38,8 @@ NODULES = (
     Column("subject", "text", "the patient's pseudonym"),
     Column("training", "boolean", "true: read for practice, and not counted"),
     Column("slices", "integer", "slices of its series"),
+    Column("priors", "integer", "earlier examinations that came in with its case"),
+    Column("prior_days", "integer", "days since the latest of them; empty: none, or not known"),
     Column("x", "number, mm", "its place in patient space (LPS)"),
     Column("y", "number, mm", "likewise"),
     Column("z", "number, mm", "likewise"),
@@ -101,11 +104,18 @@ def allocation_rows(study: Study) -> Iterator[list[Any]]:
 
 def nodule_rows(study: Study) -> Iterator[list[Any]]:
     """Yield a row a nodule."""
+    priors = {
+        case: (count, days)
+        for case, count, days in Case.objects.filter(study=study, series__prior=True).values_list(
+            "pk", Count("series__study_uid", distinct=True), Min("series__days_before")
+        )
+    }
     for each in _nodules(study):
         case = each.series.case
         yield [
             *(case.pseudonym, each.number, each.pk, case.subject, text_of(case.training)),
-            *(each.series.slices, each.x, each.y, each.z, each.diameter_mm),
+            *(each.series.slices, *priors.get(case.pk, (0, None))),
+            *(each.x, each.y, each.z, each.diameter_mm),
         ]
 
 

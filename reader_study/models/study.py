@@ -91,7 +91,7 @@ class ProtocolVersion(models.Model):
 
 
 class Case(models.Model):
-    """One CT examination of one subject, under a pseudonym.
+    """One CT examination of one subject, under a pseudonym, and earlier ones to compare with.
 
     `subject` is a pseudonym too, made with the site's secret: two cases of one subject
     share it.
@@ -112,11 +112,25 @@ class Case(models.Model):
         return self.pseudonym
 
 
+class SeriesQuerySet(models.QuerySet["Series"]):
+    """Series by the examination they belong to."""
+
+    def current(self) -> Self:
+        """Keep those of the examination that is read."""
+        return self.filter(prior=False)
+
+    def by_examination(self) -> Self:
+        """Order them: those of the current examination, then the latest of the earlier ones."""
+        return self.order_by("prior", models.F("days_before").asc(nulls_last=True), "pk")
+
+
 class Series(models.Model):
     """A CT series of a case; its images lie in the archive under these UIDs.
 
     The UIDs are the archive's own and reach no reader. `geometry` is where its voxels lie, as
-    the import has measured it: the fields of `domain.measuring.Volume`.
+    the import has measured it: the fields of `domain.measuring.Volume`. A `prior` series is of
+    an examination of the same patient `days_before` the one that is read, if that is known: dates
+    are not kept. It holds no nodules, and nothing is asked of the AI about it.
     """
 
     case = models.ForeignKey(Case, models.PROTECT, related_name="series")
@@ -125,12 +139,21 @@ class Series(models.Model):
     frame_of_reference_uid = models.CharField(max_length=64)
     slices = models.PositiveIntegerField()
     geometry = models.JSONField(null=True)
+    kernel = models.CharField(max_length=16, blank=True, db_default="")
+    prior = models.BooleanField(default=False, db_default=False)
+    days_before = models.PositiveIntegerField(null=True)
+
+    objects = SeriesQuerySet.as_manager()
 
     class Meta:
         verbose_name_plural = "series"
         ordering = ["pk"]
         constraints = [
             models.UniqueConstraint(fields=["case", "series_uid"], name="a_series_once_a_case"),
+            models.CheckConstraint(
+                condition=Q(prior=True) | Q(days_before__isnull=True),
+                name="an_interval_of_a_prior_only",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -13,7 +13,8 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from reader_study.actions import cases
-from reader_study.actions.cases import CannotImport, import_cases, import_lidc
+from reader_study.actions.cases import import_cases, import_lidc
+from reader_study.actions.listing import CannotImport
 from reader_study.domain.errors import StudyFrozen
 from reader_study.models import Case, Nodule, Series, Study
 from reader_study.models.reference import ReferenceStandard
@@ -183,7 +184,7 @@ def test_what_is_sound_comes_in_and_the_rest_is_told(
         "set aside: readme.txt: is not a DICOM file",
         "refused: 1 slice missing after z 47.50 mm",
         "imported as Case 001 with 1 nodule",
-        "not imported: no nodule of it can be brought in",
+        "not imported: no line that can be used brings it in",
         "refused: line 3, nodule N2: (0, 0, 500) mm is 376.2 mm outside",
         "refused: line 4: diameter is 'x', which is no millimetres",
         "refused: line 5, nodule N4: its series is refused",

@@ -284,7 +284,7 @@ def test_a_list_of_nodules_is_read_as_spreadsheets_write_it(
         encoding=encoding,
     )
 
-    rows, bad = read_nodules(path)
+    rows, _, bad = read_nodules(path)
 
     assert bad == []
     assert rows == [
@@ -297,7 +297,7 @@ def test_optional_columns_may_be_missing(tmp_path: Path) -> None:
         tmp_path, f"P-1,{STUDY},{SERIES},N1,1,2,3", header="patient,study,series,nodule,x,y,z"
     )
 
-    ((row,), _) = read_nodules(path)
+    ((row,), *_) = read_nodules(path)
 
     assert (row.diameter_mm, row.malignant, row.reference_source) == (None, None, "")
 
@@ -315,7 +315,7 @@ def test_optional_columns_may_be_missing(tmp_path: Path) -> None:
 )
 def test_a_bad_line_is_told_and_the_next_one_read(tmp_path: Path, cells: str, code: str) -> None:
     good = f"P-1,{STUDY},{SERIES},N2,1,2,3,,,"
-    rows, bad = read_nodules(a_list(tmp_path, f"P-1,{STUDY},{SERIES},{cells}", good))
+    rows, _, bad = read_nodules(a_list(tmp_path, f"P-1,{STUDY},{SERIES},{cells}", good))
 
     assert [(b.line, b.code) for b in bad] == [(2, code)]
     assert [row.label for row in rows] == ["N2"]

@@ -108,3 +108,27 @@ def test_what_a_browser_makes_up_is_left_out():
     )
 
     assert views(told, longest_s=60) == []
+
+
+def test_a_nodule_is_seen_in_series_of_its_own_frame_of_reference_and_never_in_a_prior():
+    current, kernel, other, prior = 1, 2, 3, 4
+    told = script(
+        (0, "layout", {"layout": "compare", "plane": "axial"}),
+        (0, "slice", at("axial", 0, 0, 50, series=current)),
+        (0, "slice", at("axial", 0, 0, 0, series=prior, prior=True)),
+        (3, "slice", at("axial", 0, 0, 0, series=kernel)),
+        (5, "slice", at("axial", 0, 0, 0, series=other)),
+        (9, "layout", {"layout": "axial"}),
+        (20, "slice", at("coronal", 0, 0, 0, series=current)),  # of which nothing is on screen
+        (30, "input"),
+    )
+    shown = views(told, longest_s=LONG)
+
+    assert displayed_s(shown, (0, 0, 0), 4, {current, kernel}) == pytest.approx(2)
+    assert displayed_s(shown, (0, 0, 0), 4) == pytest.approx(27)  # the other one, too
+    of_prior = [view for view in shown if view.prior]
+    assert [(view.series, view.from_ms, view.until_ms) for view in of_prior] == [
+        (prior, 0, 3000),
+        (prior, 3000, 5000),
+        (prior, 5000, 9000),
+    ]

@@ -76,7 +76,7 @@ def _cases(said: str) -> list[Case]:
     if said.isascii() and said.isdigit() and int(said) > 0:
         return [Case(f"C{n:04}", f"S{n:04}") for n in range(1, int(said) + 1)]
     try:
-        rows, bad = read_nodules(Path(said))
+        rows, _, bad = read_nodules(Path(said))
     except UnreadableList as error:
         raise CommandError(str(error)) from None
     if bad:
