@@ -13,6 +13,7 @@ network must be given is brought back as far as it can be:
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,7 +145,7 @@ def read_crops(table: Path, *, leave_out_missing: bool = False) -> Crops:
         kept.append(row)
         scores.append({name: np.array(values) for name, values in of_row.items()})
         diameters.append(2 * spacing * np.sqrt(np.mean(areas) / np.pi))
-        planes.append(axial_plane(hu_of_crop(_image(image)), spacing))
+        planes.append(axial_plane(hu_of_crop(grey_of_crop(image)), spacing))
     if absent and not kept:
         raise DataUnusable(f"None of the images of {table} is there: {absent[0]} ...")
     if not kept:
@@ -165,7 +166,7 @@ def read_crops(table: Path, *, leave_out_missing: bool = False) -> Crops:
         median=median,
         left_out=len(rows) - len(kept),
         present={
-            feature: np.array([_commonest(row[score]) == value for row in kept])
+            feature: np.array([commonest(_numbers(row[score])) == value for row in kept])
             for feature, (score, value) in PRESENT_AT.items()
             if all((row.get(score) or "").strip() for row in kept)
         },
@@ -255,9 +256,9 @@ def axial_plane(hu: NDArray[np.float32], spacing_mm: float) -> NDArray[np.uint8]
     return stored
 
 
-def _commonest(text: str) -> float:
+def commonest(scores: Sequence[float]) -> float:
     """Return the score most readers gave; of several, the lowest."""
-    values, counts = np.unique(_numbers(text), return_counts=True)
+    values, counts = np.unique(scores, return_counts=True)
     return float(values[counts.argmax()])
 
 
@@ -265,7 +266,12 @@ def _numbers(text: str | None) -> list[float]:
     return [float(word) for word in (text or "").split()]
 
 
-def _image(path: Path) -> NDArray[np.uint8]:
+def grey_of_crop(path: Path) -> NDArray[np.uint8]:
+    """Return the grey values of a crop, (128, 128).
+
+    Raises:
+        DataUnusable: it cannot be read or has another size.
+    """
     try:
         with Image.open(path) as image:
             grey = np.asarray(image.convert("L"))

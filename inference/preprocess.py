@@ -83,6 +83,17 @@ def nodule_input(volume: Volume, nodule_mm: tuple[float, float, float]) -> Nodul
     Raises:
         PredictionImpossible: `nodule_outside_volume`.
     """
+    point = checked_point(volume, nodule_mm)
+    cube = cube_around(volume, point)
+    return NoduleInput(nine_planes(cube), places_of_planes(point), parenchyma_of(cube))
+
+
+def checked_point(volume: Volume, nodule_mm: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Return the point, (3,) in LPS millimetres, once it is known to lie in the volume.
+
+    Raises:
+        PredictionImpossible: `nodule_outside_volume`.
+    """
     point = np.array(nodule_mm, dtype=np.float64)
     if not np.isfinite(point).all() or not volume.holds(point):
         where = ", ".join(f"{value:.1f}" for value in point)
@@ -90,8 +101,7 @@ def nodule_input(volume: Volume, nodule_mm: tuple[float, float, float]) -> Nodul
             "nodule_outside_volume",
             f"The nodule at ({where}) mm (LPS) lies outside series {volume.series_uid}.",
         )
-    cube = cube_around(volume, point)
-    return NoduleInput(nine_planes(cube), places_of_planes(point), parenchyma_of(cube))
+    return point
 
 
 def cube_around(volume: Volume, point_mm: NDArray[np.float64]) -> NDArray[np.float32]:
