@@ -54,9 +54,9 @@ bench-inference: ## rate, memory and preprocessing of predictions (CASES=6)
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.inference --cases $(or $(CASES),6)
 
-fuzz-import: ## look at damaged DICOM files (INPUTS=20000 DICOM=folder of files to begin with)
+fuzz-import: ## look at damaged DICOM files (INPUTS=20000 FIRST=0 DICOM=folder of files to begin with)
 	@$(PYTHON) -m launcher.install --dev
-	@$(IN_VENV) -m benchmarks.fuzz_import --inputs $(or $(INPUTS),20000) $(if $(DICOM),--dicom "$(DICOM)")
+	@$(IN_VENV) -m benchmarks.fuzz_import --inputs $(or $(INPUTS),20000) --first $(or $(FIRST),0) $(if $(DICOM),--dicom "$(DICOM)")
 
 bench-export: ## time and memory of a million ratings: every format, and the site's export
 	@$(PYTHON) -m launcher.install --dev

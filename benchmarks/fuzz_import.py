@@ -1,8 +1,10 @@
 """The import of DICOM against damaged files: `make fuzz-import INPUTS=20000 DICOM=FOLDER`.
 
 Real files are mutated by a numbered seed and looked at, and stored where they are found
-sound, in a process of their own. Said is what killed the process, what took longer than the
-limit, and how its memory grew. Exit status 1 when there is any of it; `--only SEED` does one again.
+sound, thousands after one another in a process of their own. Said is what killed the process,
+what took longer than the limit, and how its memory grew. Exit status 1 when there is any of it.
+
+`--first 5000 --inputs 2500` does a part of a campaign, `--only SEED` one input again.
 """
 
 import argparse
@@ -25,7 +27,9 @@ from reader_study.dicomweb.ingest import look_at
 from reader_study.dicomweb.local import LocalArchive
 
 LIMIT_S = 20.0
-AT_ONCE = 250  # inputs a process
+AT_ONCE = 2_500  # inputs a process: a leak shows in the long run only
+WARMED_UP = 250  # inputs after which all libraries are loaded and their caches are filled
+GROWTH_LIMIT_BYTES = 64 << 20
 # Above what the libraries themselves need: a decoder that believes a length of 4 GB dies of it.
 MEMORY_BYTES = 6 << 30
 INTERESTING = (
@@ -45,11 +49,13 @@ INTERESTING = (
 
 
 class Done(NamedTuple):
-    """What one process did: outcomes, resident bytes after its tenth input and at its end."""
+    """What one process did."""
 
     outcomes: dict[str, int]
-    before: int
-    after: int
+    before: int  # resident bytes when it was warmed up ...
+    after: int  # ... and at its end
+    slowest_s: float
+    slowest: int  # the seed that took so long
 
 
 def main() -> int:
@@ -57,6 +63,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=20_000)
     parser.add_argument("--dicom", type=Path, help="a folder of files to begin with")
+    parser.add_argument("--first", type=int, default=0, help="the seed to begin with")
     parser.add_argument("--only", type=int, help="one seed, in this process")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
@@ -65,7 +72,8 @@ def main() -> int:
         if options.only is not None:
             print(one(samples, options.only, Path(folder)))
             return 0
-        return campaign(samples, options.inputs, Path(folder))
+        last = options.first + options.inputs
+        return campaign(samples, range(options.first, last), Path(folder))
 
 
 def read_samples(dicom: Path | None, folder: Path) -> list[bytes]:
@@ -73,23 +81,22 @@ def read_samples(dicom: Path | None, folder: Path) -> list[bytes]:
     if dicom is None:
         dicom = folder / "generated"
         phantom.write_case(phantom.demo_cases(1)[0], dicom)
-    files = sorted(path for path in dicom.rglob("*") if path.is_file() and path.suffix == ".dcm")
+    files = sorted(path for path in dicom.rglob("*.dcm") if path.is_file())
     if not files:
         raise SystemExit(f"there is no .dcm file in {dicom}")
     return [path.read_bytes() for path in files[:: max(1, len(files) // 40)]]
 
 
-def campaign(samples: Sequence[bytes], inputs: int, folder: Path) -> int:
+def campaign(samples: Sequence[bytes], seeds: range, folder: Path) -> int:
     """Run all inputs, a process for `AT_ONCE` of them, and print the result."""
     outcomes: Counter[str] = Counter()
     failures: list[str] = []
-    growth: list[int] = []
     began = time.monotonic()
-    seed = 0
+    seed = seeds.start
     context = multiprocessing.get_context("spawn")
-    while seed < inputs:
+    while seed < seeds.stop:
         ours, theirs = context.Pipe()
-        batch = range(seed, min(seed + AT_ONCE, inputs))
+        batch = range(seed, min(seed + AT_ONCE, seeds.stop))
         process = context.Process(target=work, args=(samples, batch, folder, theirs))
         process.start()
         theirs.close()
@@ -103,18 +110,20 @@ def campaign(samples: Sequence[bytes], inputs: int, folder: Path) -> int:
             continue
         process.join()
         outcomes.update(done.outcomes)
-        growth.append(done.after - done.before)
+        growth = done.after - done.before
+        print(
+            f"{batch.start} to {batch.stop - 1}: memory {done.before >> 20} -> "
+            f"{done.after >> 20} MB, slowest {done.slowest_s:.1f} s (input {done.slowest})",
+            flush=True,
+        )
+        if growth > GROWTH_LIMIT_BYTES:
+            failures.append(f"inputs {batch.start} to {batch.stop - 1}: grew by {growth >> 20} MB")
         seed = batch.stop
-        print(f"\r{seed} of {inputs}", end="", file=sys.stderr)
     seconds = time.monotonic() - began
-    print(f"\n{inputs} inputs in {seconds:.0f} s: {dict(outcomes.most_common())}")
-    growth.sort()
-    if growth:
-        middle, most = growth[len(growth) // 2], growth[-1]
-        print(f"memory of a process grew by {middle >> 20} MB (median), {most >> 20} MB (most)")
+    print(f"{len(seeds)} inputs in {seconds:.0f} s: {dict(outcomes.most_common())}")
     for failure in failures:
         print(failure)
-    print(f"{len(failures)} crashes or hangs")
+    print(f"{len(failures)} crashes, hangs or leaks")
     return 1 if failures else 0
 
 
@@ -137,12 +146,15 @@ def work(samples: Sequence[bytes], batch: range, folder: Path, out: Connection) 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     outcomes: Counter[str] = Counter()
     before = 0
+    slowest = (0.0, batch.start)
     for count, seed in enumerate(batch):
         out.send(seed)
+        began = time.monotonic()
         outcomes[one(samples, seed, folder)] += 1
-        if count == 10:
+        slowest = max(slowest, (time.monotonic() - began, seed))
+        if count == WARMED_UP:
             before = resident()
-    out.send(Done(dict(outcomes), before or resident(), resident()))
+    out.send(Done(dict(outcomes), before or resident(), resident(), *slowest))
 
 
 def one(samples: Sequence[bytes], seed: int, folder: Path) -> str:

@@ -21,6 +21,7 @@ class Settings(BaseModel):
     service_token: str | None = Field(default=None, description="Sent as a bearer token.")
     models_dir: Path = Field(default=BUILT_IN_MODELS, description="One folder a model.")
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    log_format: Literal["line", "json"] = "line"
     threads: int = Field(default=max(1, (os.cpu_count() or 1) - 1), ge=1)
 
 

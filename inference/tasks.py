@@ -8,15 +8,22 @@ import functools
 import logging
 import os
 from importlib import import_module
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, Task
 from celery.exceptions import SoftTimeLimitExceeded
-from celery.signals import celeryd_init, worker_process_init
+from celery.signals import (
+    celeryd_init,
+    setup_logging,
+    worker_process_init,
+    worker_ready,
+    worker_shutting_down,
+)
 from pydantic import ValidationError
 
 import broker
+from broker.logs import JsonLines
 from inference.errors import ArchiveUnavailable, PredictionImpossible
 from inference.settings import Settings, read_settings
 
@@ -26,6 +33,9 @@ if TYPE_CHECKING:
 
 MAX_RETRIES = 5
 FIRST_WAIT_S = 2
+# A sign of life, which the site's worker takes in; one that nobody took is worth nothing later.
+ALIVE = "reader_study.note_alive"
+ALIVE_EVERY_S = 30.0
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +58,47 @@ def check_settings(**_: Any) -> None:
         wrong = error.errors()[0]
         name = str(wrong["loc"][0]).upper()
         raise SystemExit(f"The worker cannot start: {name}: {wrong['msg']}.") from error
+
+
+if os.environ.get("LOG_FORMAT") == "json":
+
+    @setup_logging.connect
+    def write_json(**_: Any) -> None:
+        """Write logs as the site does, without patient data."""
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonLines(secret=os.environ.get("SERVICE_TOKEN", "")))
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+_ended = Event()
+
+
+@worker_ready.connect
+def live(**_: Any) -> None:
+    """Give signs of life, from the parent: a child that computes does not hold them up."""
+
+    def beat() -> None:
+        while True:
+            try:
+                app.send_task(
+                    ALIVE,
+                    kwargs={"kind": "inference"},
+                    queue=broker.SITE_QUEUE,
+                    expires=2 * ALIVE_EVERY_S,
+                    retry=False,
+                )
+            except Exception as error:  # noqa: BLE001  the broker is away; the worker itself sees to it
+                logger.warning("no sign of life could be sent: %s", type(error).__name__)
+            if _ended.wait(ALIVE_EVERY_S):
+                return
+
+    Thread(target=beat, daemon=True).start()
+
+
+@worker_shutting_down.connect
+def end(**_: Any) -> None:
+    """Give no more signs of life."""
+    _ended.set()
 
 
 @worker_process_init.connect

@@ -1,8 +1,10 @@
 """The site's Celery application: it sends predictions out and takes their results in."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import setup_logging
 
 import broker
 
@@ -15,7 +17,13 @@ app.conf.update(
     task_routes={"inference.*": {"queue": broker.INFERENCE_QUEUE}},
     beat_schedule={
         "sweep-predictions": {"task": "reader_study.sweep_predictions", "schedule": 30.0},
+        "alive": {"task": "reader_study.note_alive", "schedule": 30.0, "kwargs": {"kind": "site"}},
         "sweep-results": {"task": "reader_study.sweep_results", "schedule": 60.0},
     },
 )
 app.autodiscover_tasks(["reader_study"])
+
+
+@setup_logging.connect
+def as_the_site_logs(**_: Any) -> None:
+    """Leave the logs as Django's settings have them: in one form, without patient data."""

@@ -1,7 +1,13 @@
-"""Settings of the site, read from the environment; what is required and missing stops the start."""
+"""Settings of the site, read from the environment.
+
+What is required and missing stops the start, and so does what makes no sense.
+"""
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -23,27 +29,87 @@ def _words(name: str, default: str = "") -> list[str]:
     return os.environ.get(name, default).replace(",", " ").split()
 
 
+def _wrong(name: str, value: str, wanted: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(f"the environment variable {name} is {value!r}: {wanted}")
+
+
 def _switch(name: str) -> bool:
-    return os.environ.get(name, "").lower() in {"1", "true", "yes", "on"}
+    value = os.environ.get(name, "").lower()
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"", "0", "false", "no", "off"}:
+        return False
+    raise _wrong(name, value, "say on or off")
+
+
+def _number(name: str, default: float, least: float = 0) -> float:
+    text = os.environ.get(name, "")
+    try:
+        value = float(text) if text else default
+    except ValueError:
+        value = float("nan")
+    if not value >= least or value == float("inf"):
+        raise _wrong(name, text, f"say a number, {least:g} at least")
+    return value
+
+
+def _one_of(name: str, *words: str) -> str:
+    value = os.environ.get(name) or words[0]
+    if value not in words:
+        raise _wrong(name, value, f"say {', '.join(words[:-1])} or {words[-1]}")
+    return value
+
+
+def _address(name: str, *schemes: str) -> str:
+    value = os.environ.get(name, "")
+    if value and (urlsplit(value).scheme not in schemes or not urlsplit(value).netloc):
+        raise _wrong(name, value, f"say an address that begins with {schemes[0]}://")
+    return value
+
+
+def _networks(name: str) -> list[str]:
+    for word in _words(name):
+        try:
+            ip_network(word)
+        except ValueError:
+            raise _wrong(name, word, "say networks, as in 10.0.0.0/8") from None
+    return _words(name)
+
+
+def _database(name: str, meaning: str) -> dict[str, Any]:
+    value = _required(name, meaning) if meaning else os.environ.get(name, "")
+    if not value:
+        return {}
+    try:
+        found = dj_database_url.parse(value, conn_max_age=60, conn_health_checks=True)
+    except (ValueError, dj_database_url.ParseError, dj_database_url.UnknownSchemeError):
+        found = None
+    if found is None or "postgresql" not in str(found.get("ENGINE")):
+        # The value itself has a password in it.
+        raise ImproperlyConfigured(
+            f"the environment variable {name} cannot be read: "
+            "say postgres://user:password@host/name"
+        )
+    return dict(found)
 
 
 SECRET_KEY = _required("SECRET_KEY", "a long random text that signs sessions and makes pseudonyms")
 SERVICE_TOKEN = _required("SERVICE_TOKEN", "the word by which the inference worker reads images")
-SITE_DATABASE = dj_database_url.parse(
-    _required("DATABASE_URL", "where PostgreSQL is, as postgres://user:password@host/name"),
-    conn_max_age=60,
-    conn_health_checks=True,
+SITE_DATABASE = _database(
+    "DATABASE_URL", "where PostgreSQL is, as postgres://user:password@host/name"
 )
 # manage.py logs in as the owner of the tables, where that is another role than the site's.
-_owner = os.environ.get("OWNER_DATABASE_URL", "") if _switch("MANAGE") else ""
-DATABASES = {"default": dj_database_url.parse(_owner) if _owner else SITE_DATABASE}
+_owner = _database("OWNER_DATABASE_URL", "") if _switch("MANAGE") else {}
+DATABASES = {"default": {**_owner, "CONN_MAX_AGE": 0} if _owner else SITE_DATABASE}
 DEBUG = _switch("DEBUG")
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]")
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")
 
 # What is not in the database: images, built static files.
 VAR_DIR = Path(os.environ.get("VAR_DIR", BASE_DIR / "var"))
-ARCHIVE_URL = os.environ.get("ARCHIVE_URL", "")  # an upstream DICOMweb server; empty: our own
+ARCHIVE_URL = _address(
+    "ARCHIVE_URL", "https", "http", "s3"
+)  # an upstream DICOMweb server; empty: our own
 ARCHIVE_TOKEN = os.environ.get("ARCHIVE_TOKEN", "")
 ARCHIVE_DIR = Path(os.environ.get("ARCHIVE_DIR", VAR_DIR / "archive"))
 
@@ -67,6 +133,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "reader_study.pages.observing.observed",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "reader_study.pages.access.kept_by_nobody",
@@ -123,7 +190,7 @@ ACCOUNT_SESSION_REMEMBER = False  # a reading room's computer forgets with its b
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 600
 ACCOUNT_RATE_LIMITS = {"login": "300/m/ip", "login_failed": "50/m/ip,5/300s/key"}
 # Behind so many proxies of our own: whose word on the caller's address is believed.
-ALLAUTH_TRUSTED_PROXY_COUNT = int(os.environ.get("PROXIES", "0"))
+ALLAUTH_TRUSTED_PROXY_COUNT = int(_number("PROXIES", 0))
 MFA_ADAPTER = "reader_study.pages.accounts.SecondFactors"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
@@ -132,17 +199,12 @@ MFA_TOTP_TOLERANCE = 1
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 # Browsers allow passkeys without HTTPS on this machine itself, and nowhere else.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _switch("HTTPS")
-SECOND_FACTOR = os.environ.get("SECOND_FACTOR") or "optional"
-if SECOND_FACTOR not in {"optional", "staff", "all"}:
-    raise ImproperlyConfigured(
-        f"the environment variable SECOND_FACTOR is {SECOND_FACTOR!r}: say optional, staff "
-        "(everybody but readers) or all"
-    )
+SECOND_FACTOR = _one_of("SECOND_FACTOR", "optional", "staff", "all")  # staff: all but readers
 SOCIALACCOUNT_ADAPTER = "reader_study.pages.accounts.SingleSignOn"
 # The provider's e-mail address says which account it is; the provider has verified it.
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
 SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
-OIDC_ISSUER = os.environ.get("OIDC_ISSUER", "")
+OIDC_ISSUER = _address("OIDC_ISSUER", "https", "http")
 OIDC_NAME = os.environ.get("OIDC_NAME") or "your hospital's account"
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {
@@ -161,7 +223,7 @@ SOCIALACCOUNT_PROVIDERS = {
     else {}
 }
 PASSWORD_RESET_TIMEOUT = 7 * 24 * 3600  # of an invitation, too
-SESSION_COOKIE_AGE = int(float(os.environ.get("SESSION_HOURS", "12")) * 3600)
+SESSION_COOKIE_AGE = int(_number("SESSION_HOURS", 12, least=0.1) * 3600)
 
 # Attempts are counted where all processes see them; the migrations make the table.
 CACHES = {
@@ -237,10 +299,20 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+# What operators see. Prometheus shows the token or asks from one of these networks.
+METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")
+METRICS_NETWORKS = _networks("METRICS_NETWORKS")
+LEAST_FREE_GB = _number("LEAST_FREE_GB", 1)
+LOG_FORMAT = _one_of("LOG_FORMAT", "line", "json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {"()": "broker.logs.JsonLines", "secret": SERVICE_TOKEN},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
+    # Django's own handlers would write addresses, and mail them.
+    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
 }

@@ -5,6 +5,7 @@ from typing import Any
 from django.utils import timezone
 
 from reader_study.actions.computation import compute_results as compute
+from reader_study.actions.heartbeat import ALIVE, note_alive
 from reader_study.actions.prediction import RECORD, resend_lost
 from reader_study.actions.prediction import record_prediction as record
 from reader_study.actions.results import COMPUTE, resend_lost_results
@@ -34,3 +35,9 @@ def compute_results(*, study_id: int) -> None:
 def sweep_results() -> None:
     """Ask again for results whose computation was lost."""
     resend_lost_results(now=timezone.now())
+
+
+@app.task(name=ALIVE)
+def worker_is_alive(*, kind: str) -> None:
+    """Keep that a worker was heard of."""
+    note_alive(kind, timezone.now())

@@ -14,7 +14,9 @@ from tests.stack import database_url, wait_until
 class Server:
     """The web server of a deployment, which may be killed."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, *, configured: bool = False) -> None:
+        """With `configured`, as the image starts it: processes, threads, metrics."""
+        self._configured = configured
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -29,12 +31,15 @@ class Server:
             "DATABASE_URL": database_url(),
             "DJANGO_SETTINGS_MODULE": settings,
         }
+        how = ["--workers", "1", "--threads", "8", "--no-control-socket"]
+        if self._configured:
+            how = ["--config", "python:reader_study.server"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "gunicorn", "reader_study.wsgi"),
                     *("--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread"),
-                    *("--workers", "1", "--threads", "8", "--no-control-socket"),
+                    *how,
                 ],
                 env=environment,
                 stdout=log,

@@ -64,7 +64,7 @@ OF_THE_WALK: dict[str, Any] = {
 VARYING = re.compile(
     rb'name=\\?"csrfmiddlewaretoken\\?" value=\\?"[^"\\]*\\?"'
     rb"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*(?:Z|\+00:00)"
-    rb"|Expires: [^\n]*|reread-[0-9a-f]{32}|\d\d:\d\d UTC"
+    rb"|(?:Expires|X-Request-ID): [^\n]*|reread-[0-9a-f]{32}|\d\d:\d\d UTC"
 )
 CALLS = 15
 ROUNDS = 3

@@ -4,12 +4,12 @@ from secrets import compare_digest
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
 from django.db.models import Count, Q
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from reader_study.actions.condition import NEEDED, missing
 from reader_study.models import Job, JobStatus
 
 
@@ -23,15 +23,20 @@ def live(request: HttpRequest) -> JsonResponse:  # noqa: ARG001
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Say whether the database answers; to a service also how many predictions have ended."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("select 1")
-    except DatabaseError:
-        return JsonResponse({"ready": False, "missing": "database"}, status=503)
-    answer: dict[str, Any] = {"ready": True}
-    given = request.headers.get("Authorization", "").encode()
-    if compare_digest(given, f"Bearer {settings.SERVICE_TOKEN}".encode()):
+    """Say whether the site can serve readings, and what of its surroundings does not answer.
+
+    A service is also told how many predictions have ended.
+    """
+    absent = missing()
+    answer: dict[str, Any] = {"ready": not set(absent) & set(NEEDED)}
+    if absent:
+        answer["missing"] = absent
+    if "database" not in absent and _is_service(request):
         ended = Count("pk", filter=~Q(status=JobStatus.WAITING))
         answer["predictions"] = Job.objects.aggregate(total=Count("pk"), done=ended)
-    return JsonResponse(answer)
+    return JsonResponse(answer, status=200 if answer["ready"] else 503)
+
+
+def _is_service(request: HttpRequest) -> bool:
+    given = request.headers.get("Authorization", "").encode()
+    return compare_digest(given, f"Bearer {settings.SERVICE_TOKEN}".encode())

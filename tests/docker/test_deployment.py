@@ -149,7 +149,7 @@ def names_read(*modules: str) -> set[str]:
 def test_every_variable_of_the_site_is_read_and_every_required_one_given(service: str) -> None:
     given = SERVICES[service]["environment"].keys()
     settings = (CHECKOUT / "reader_study" / "settings.py").read_text()
-    required = set(re.findall(r'_required\(\s*"([A-Z_]+)"', settings))
+    required = set(re.findall(r'_(?:required|database)\(\s*"([A-Z_]+)",\s*"[^"]', settings))
 
     assert given <= names_read("reader_study/settings.py", "broker/__init__.py")
     assert required

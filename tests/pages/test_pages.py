@@ -158,7 +158,9 @@ def test_health_tells_nothing_of_any_study(client):
     a_prediction(a_reading().case.series.get().nodules.get())
 
     assert client.get("/health/live").json() == {"live": True}
-    assert client.get("/health/ready").json() == {"ready": True}
+    told = client.get("/health/ready").json()
+    assert told["ready"] is True
+    assert told.keys() <= {"ready", "missing"}
 
 
 def test_a_service_learns_how_many_predictions_have_ended(client):
@@ -166,4 +168,4 @@ def test_a_service_learns_how_many_predictions_have_ended(client):
 
     told = client.get("/health/ready", headers={"Authorization": "Bearer a token of the tests"})
 
-    assert told.json() == {"ready": True, "predictions": {"total": 1, "done": 1}}
+    assert told.json()["predictions"] == {"total": 1, "done": 1}
