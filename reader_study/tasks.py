@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from reader_study.actions.computation import compute_results as compute
 from reader_study.actions.heartbeat import ALIVE, note_alive
+from reader_study.actions.monitoring import note_paces
 from reader_study.actions.prediction import RECORD, resend_lost
 from reader_study.actions.prediction import record_prediction as record
 from reader_study.actions.results import COMPUTE, resend_lost_results
@@ -23,6 +24,12 @@ def record_prediction(message: Any, *, job_id: int) -> None:
 def sweep_predictions() -> None:
     """Ask again for predictions that were lost."""
     resend_lost(now=timezone.now())
+
+
+@app.task(name="reader_study.note_paces")
+def note_how_readings_went() -> None:
+    """Note how readings went that were submitted since, for whoever watches."""
+    note_paces()
 
 
 @app.task(name=COMPUTE)

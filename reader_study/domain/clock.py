@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 # What comes about without the reader, so that it is no sign of one. Anything else is.
-_NO_SIGN = frozenset(
+NO_SIGN = frozenset(
     {
         *("series_loaded", "images_unavailable"),
         *("ai_shown", "ai_hidden", "hidden"),
@@ -106,5 +106,5 @@ def _of_a_page(events: list[Happened], patience_ms: float) -> Iterable[tuple[Par
             case "cine":
                 playing = bool(event.data.get("playing"))
         # Slices that play by themselves are no sign of the reader either.
-        if event.kind not in _NO_SIGN and not (event.kind == "slice" and playing):
+        if event.kind not in NO_SIGN and not (event.kind == "slice" and playing):
             active_until = now + patience_ms

@@ -22,6 +22,19 @@ class Breaks(Strict):
     enforced: bool = False
 
 
+class Quality(Strict):
+    """From when on a reading looks odd to the desk: a sign to look into, and no deviation.
+
+    A reading is too fast with less than `min_active_seconds` of active time; answers repeat when
+    `same_answers_in_a_row` readings of one reader end with the same ratings; a pause is long
+    when nothing was done on an open page for `pause_minutes`.
+    """
+
+    min_active_seconds: int = Field(default=10, ge=1, le=3600)
+    same_answers_in_a_row: int = Field(default=8, ge=2, le=1000)
+    pause_minutes: int = Field(default=10, ge=1, le=1440)
+
+
 class Conduct(Strict):
     """What a protocol asks of readers besides answers; whatever is left out is not asked.
 
@@ -33,6 +46,8 @@ class Conduct(Strict):
     submitted ones can be looked at where their cases do not come back; or `forward_only`, one
     after the other, and none is seen again. `readings_a_day` counts those that are begun, by
     days in UTC.
+
+    `quality` says what the desk is shown as odd; readers are told nothing of it.
     """
 
     signature: Literal["off", "required", "before_next_session"] = later("off")
@@ -40,6 +55,7 @@ class Conduct(Strict):
     navigation: Literal["free", "forward_only"] = later("free")
     breaks: Breaks | None = later(None)
     readings_a_day: int | None = later(None, ge=1, le=1000)
+    quality: Quality = later(Quality())
 
     @property
     def restrains(self) -> bool:

@@ -9,6 +9,7 @@ from reader_study.models.conduct import DatabaseLock, EarlyOpening, Skip, Unlock
 from reader_study.models.deviation import Deviation
 from reader_study.models.display import DisplayCheck, ReaderPreferences
 from reader_study.models.event import Event
+from reader_study.models.monitoring import BackupMade, ReadingPace
 from reader_study.models.people import KeyAccess, Waiver
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
 from reader_study.models.reading import Answer, Draft, Mark, Rating, Reading
@@ -19,6 +20,7 @@ from reader_study.models.study import Case, Nodule, ProtocolVersion, Series, Stu
 
 __all__ = [
     "Answer",
+    "BackupMade",
     "Case",
     "Chain",
     "DatabaseLock",
@@ -39,6 +41,7 @@ __all__ = [
     "Rating",
     "ReaderPreferences",
     "Reading",
+    "ReadingPace",
     "Record",
     "ResultDocument",
     "ResultsJob",

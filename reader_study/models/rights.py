@@ -42,6 +42,8 @@ RIGHTS = {
     # Whose reading it is, of which case and in which place, is written once.
     "reader_study_reading": "select, insert, update (stage, version_id, opened_at, submitted_at)",
     "reader_study_draft": PLANNED,
+    "reader_study_readingpace": PLANNED,
+    "reader_study_backupmade": RECORDED,
     "reader_study_readerpreferences": PLANNED,
     "reader_study_job": PLANNED,
     "reader_study_user": PLANNED,

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from reader_study.management.backup import back_up
 from reader_study.management.progress import Counter
+from reader_study.models import BackupMade
 
 
 class Command(BaseCommand):
@@ -21,6 +22,8 @@ class Command(BaseCommand):
         parser.add_argument("folder", type=Path, help="where backups are kept, on another disk")
 
     def handle(self, *args: Any, folder: Path, **options: Any) -> None:
-        made = back_up(folder.absolute(), timezone.now(), Counter(sys.stderr))
+        now = timezone.now()
+        made = back_up(folder.absolute(), now, Counter(sys.stderr))
+        BackupMade.objects.create(at=now)
         self.stdout.write(f"backed up: {made}")
         self.stdout.write("SECRET_KEY is not in it: keep it elsewhere, or pseudonyms change")
