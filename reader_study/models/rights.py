@@ -43,7 +43,7 @@ RIGHTS = {
     "reader_study_reading": "select, insert, update (stage, version_id, opened_at, submitted_at)",
     "reader_study_draft": PLANNED,
     "reader_study_readingpace": PLANNED,
-    "reader_study_backupmade": RECORDED,
+    "reader_study_backupmade": PLANNED,
     "reader_study_readerpreferences": PLANNED,
     "reader_study_job": PLANNED,
     "reader_study_user": PLANNED,
