@@ -56,6 +56,20 @@ def read_scores(file: Path) -> tuple[list[Score], str]:
     return [_score(line, row) for line, row in lines], hashlib.sha256(content).hexdigest()
 
 
+def system_of(file: Path) -> tuple[str, str]:
+    """Return the version that a file of `inference.systems` says, and a hash of what ran.
+
+    Raises:
+        ScoresInvalid: it does not say, or says two.
+    """
+    with file.open(newline="", encoding="utf-8") as table:
+        ran = {(row["system"], row["version"], row["weights"]) for row in csv.DictReader(table)}
+    if len(ran) != 1:
+        raise ScoresInvalid(f"{file} holds scores of {len(ran)} versions of a system, not of one.")
+    system, version, weights = ran.pop()
+    return f"{version} ({weights})"[:64], _sha256("\n".join((system, version, weights)))
+
+
 def _score(line: int, row: dict[str, Any]) -> Score:
     text = (row["score"] or "").strip()
     try:
