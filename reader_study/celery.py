@@ -19,6 +19,7 @@ app.conf.update(
         "sweep-predictions": {"task": "reader_study.sweep_predictions", "schedule": 30.0},
         "alive": {"task": "reader_study.note_alive", "schedule": 30.0, "kwargs": {"kind": "site"}},
         "note-paces": {"task": "reader_study.note_paces", "schedule": 20.0},
+        "sweep-imports": {"task": "reader_study.sweep_imports", "schedule": 30.0},
         "sweep-results": {"task": "reader_study.sweep_results", "schedule": 60.0},
     },
 )

@@ -111,6 +111,14 @@ ARCHIVE_URL = _address(
     "ARCHIVE_URL", "https", "http", "s3"
 )  # an upstream DICOMweb server; empty: our own
 ARCHIVE_TOKEN = os.environ.get("ARCHIVE_TOKEN", "")
+# What the desk imports from: folders below one of this server, and a DICOMweb server to search.
+IMPORT_DIR = Path(os.environ["IMPORT_DIR"]) if os.environ.get("IMPORT_DIR") else None
+IMPORT_URL = os.environ.get("IMPORT_URL") or ARCHIVE_URL
+IMPORT_TOKEN = os.environ.get("IMPORT_TOKEN") or ARCHIVE_TOKEN
+# Where files lie while they are imported, and how much one import may bring.
+STAGING_DIR = Path(os.environ.get("STAGING_DIR", VAR_DIR / "incoming"))
+IMPORT_GB = float(os.environ.get("IMPORT_GB", "100"))
+IMPORT_FILES = int(os.environ.get("IMPORT_FILES", "200000"))
 ARCHIVE_DIR = Path(os.environ.get("ARCHIVE_DIR", VAR_DIR / "archive"))
 
 INSTALLED_APPS = [

@@ -6,6 +6,8 @@ from django.utils import timezone
 
 from reader_study.actions.computation import compute_results as compute
 from reader_study.actions.heartbeat import ALIVE, note_alive
+from reader_study.actions.importing import run_import as run
+from reader_study.actions.imports import RUN, resend_lost_imports
 from reader_study.actions.monitoring import note_paces
 from reader_study.actions.prediction import RECORD, resend_lost
 from reader_study.actions.prediction import record_prediction as record
@@ -48,3 +50,15 @@ def sweep_results() -> None:
 def worker_is_alive(*, kind: str) -> None:
     """Keep that a worker was heard of."""
     note_alive(kind, timezone.now())
+
+
+@app.task(name=RUN)
+def run_import(*, job_id: int) -> None:
+    """Do the work of an import, or the next part of it."""
+    run(job_id=job_id)
+
+
+@app.task(name="reader_study.sweep_imports")
+def sweep_imports() -> None:
+    """Take up imports whose worker has died."""
+    resend_lost_imports(now=timezone.now())

@@ -143,7 +143,13 @@ def test_the_site_cannot_give_a_reading_to_another_reader():
     a_reading(stage=Stage.AIDED)
     with the_site():
         assert refused("update reader_study_reading set reader_id = reader_id")
-        assert refused("update reader_study_nodule set x = 0")
+        assert refused("update reader_study_nodule set label = label")
+        for statement in (
+            "update reader_study_nodule set x = 0",
+            "delete from reader_study_nodule",
+        ):
+            with pytest.raises(IntegrityError, match="dealt out"), transaction.atomic():
+                connection.cursor().execute(statement)
 
 
 def test_an_answer_the_site_writes_past_the_application_is_chained_too():

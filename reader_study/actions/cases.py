@@ -139,6 +139,28 @@ def import_from_archive(
     return _bring_in(study, findings, plan, archive, now, progress)
 
 
+def import_series(
+    *,
+    study: Study,
+    findings: Findings,
+    listed: NoduleList,
+    without_nodules: bool,
+    now: datetime,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import series that were looked at already, with those lines of a list that are about them.
+
+    `without_nodules` brings in series that no line names, too.
+
+    Raises:
+        StudyFrozen: the cases are dealt out already, and this would add to them.
+    """
+    archive = site_archive()
+    about = listed.about({(one.study_uid, one.series_uid) for one in findings.series})
+    plan = plan_import(about, [], findings, study, archive)
+    return _bring_in(study, findings, plan, archive, now, progress, without_nodules)
+
+
 def import_lidc(
     *, study: Study, folder: Path, now: datetime, progress: Progress | None = None
 ) -> ImportReport:
@@ -186,11 +208,14 @@ def _bring_in(
     archive: Archive,
     now: datetime,
     progress: Progress | None,
+    without_nodules: bool | None = None,
 ) -> ImportReport:
     placed, examinations = plan.nodules, plan.examinations
     report = ImportReport(findings, placed)
-    # A line that cannot be used may have been the one of a nodule in such a series.
-    may_be_without = study.rules.findings.has_marks and not placed.refusals
+    may_be_without = without_nodules
+    if may_be_without is None:
+        # A line that cannot be used may have been the one of a nodule in such a series.
+        may_be_without = study.rules.findings.has_marks and not placed.refusals
     wanted = [
         one
         for one in findings.series

@@ -268,8 +268,8 @@ def _files(folder: Path, aside: list[Problem]) -> Iterator[Path]:
                 yield Path(parent) / name
 
 
-def _read(path: Path, name: str) -> _Slice | Problem:
-    """Read one file; whatever its bytes do to the reader is a problem of this file."""
+def content_of(path: Path, name: str) -> bytes | Problem:
+    """Return the bytes of a file that can be one slice."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return Problem("not_dicom", "is not a file", name)  # opening a pipe would wait
@@ -280,6 +280,14 @@ def _read(path: Path, name: str) -> _Slice | Problem:
         return Problem("unreadable_file", f"cannot be opened: {error.strerror}", name)
     if _inflates_too_far(content):
         return Problem("too_large", "inflates to more than one slice can be", name)
+    return content
+
+
+def _read(path: Path, name: str) -> _Slice | Problem:
+    """Read one file; whatever its bytes do to the reader is a problem of this file."""
+    content = content_of(path, name)
+    if isinstance(content, Problem):
+        return content
     try:
         with tolerant():
             return _read_dataset(pydicom.dcmread(io.BytesIO(content)), path, name, content)
@@ -306,11 +314,16 @@ def _inflates_too_far(content: bytes) -> bool:
     return bool(inflater.unconsumed_tail)
 
 
+def is_localizer(dataset: Dataset) -> bool:
+    """Tell whether an image is a scout, on which slices are planned."""
+    return "LOCALIZER" in [str(word) for word in dataset.get("ImageType", []) or []]
+
+
 def _read_dataset(dataset: Dataset, path: Path, name: str, content: bytes) -> _Slice | Problem:
     modality = str(dataset.get("Modality", ""))
     if modality != "CT":
         return Problem("other_modality", f"is {modality[:16] or 'no image'}, not CT", name)
-    if "LOCALIZER" in [str(word) for word in dataset.get("ImageType", []) or []]:
+    if is_localizer(dataset):
         return Problem("localizer", "is a localizer (scout) image", name)
     uids = [str(dataset.get(key, "")) for key in _UIDS]
     if not all(map(is_uid, uids)):

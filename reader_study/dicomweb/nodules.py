@@ -10,7 +10,7 @@ Comma, semicolon or tab between them; after a semicolon or tab, a comma may be t
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +69,17 @@ class NoduleList(NamedTuple):
     series: list[SeriesRow]
     bad: list[BadRow]
 
+    def about(self, series: Collection[tuple[str, str]]) -> "NoduleList":
+        """Keep the lines about `series`, pairs of study and series UID."""
+        studies = {study for study, _ in series}
+        uids = {uid for _, uid in series}
+        of_series = [
+            row
+            for row in self.series
+            if row.series_uid in uids or (not row.series_uid and row.study_uid in studies)
+        ]
+        return NoduleList([row for row in self.nodules if row.series_uid in uids], of_series, [])
+
 
 def read_nodules(path: Path) -> NoduleList:
     """Read a list of nodules; a bad line is reported and the next one read.
@@ -77,11 +88,30 @@ def read_nodules(path: Path) -> NoduleList:
         UnreadableList: it is missing, is not UTF-8 text, or lacks a column.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = decoded(path.read_bytes(), str(path))
     except OSError as error:
         raise UnreadableList(f"{path} cannot be opened: {error.strerror}") from error
+    return parse_nodules(text, str(path))
+
+
+def decoded(content: bytes, name: str) -> str:
+    """Return the text of a list that is called `name`.
+
+    Raises:
+        UnreadableList: it is not UTF-8 text.
+    """
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableList(f"{path} is not UTF-8; save it as CSV UTF-8") from error
+        raise UnreadableList(f"{name} is not UTF-8; save it as CSV UTF-8") from error
+
+
+def parse_nodules(text: str, name: str) -> NoduleList:
+    """Read the text of a list that is called `name`, as `read_nodules` does.
+
+    Raises:
+        UnreadableList: it lacks a column, or is no CSV.
+    """
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -90,7 +120,7 @@ def read_nodules(path: Path) -> NoduleList:
         names = [name.strip().lower() for name in next(lines, [])]
         lacking = [name for name in REQUIRED if name not in names]
         if lacking:
-            raise UnreadableList(f"{path} lacks the column {lacking[0]}; needed: {REQUIRED}")
+            raise UnreadableList(f"{name} lacks the column {lacking[0]}; needed: {REQUIRED}")
         for cells in lines:
             if not any(cell.strip() for cell in cells):
                 continue
@@ -104,7 +134,7 @@ def read_nodules(path: Path) -> NoduleList:
                 case BadRow():
                     found.bad.append(row)
     except csv.Error as error:
-        raise UnreadableList(f"{path}, line {lines.line_num}: {error}") from error
+        raise UnreadableList(f"{name}, line {lines.line_num}: {error}") from error
     return found
 
 

@@ -100,16 +100,27 @@ class UpstreamArchive:
             if not self.kept.holds(study, series):
                 self._fetch(study, series, progress)
 
+    def retrieve(
+        self, study: str, series: str, into: Path, progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Write the files of a series into a folder, as the server has them; nothing is kept here.
+
+        `progress` is called with the number of files so far.
+        """
+        with self._speaking(f"series {series}") as client, tolerant():
+            # `*`: as the server has it; everything is decoded here anyway.
+            for number, dataset in enumerate(
+                client.iter_series(study, series, media_types=(("application/dicom", "*"),))
+            ):
+                pydicom.dcmwrite(into / f"{number}.dcm", dataset)
+                if progress:
+                    progress(number + 1)
+
     def _fetch(self, study: str, series: str, progress: Progress | None) -> None:
         incoming = self.kept.root / ".incoming" / uuid.uuid4().hex
         try:
             incoming.mkdir(parents=True)
-            with self._speaking(f"series {series}") as client, tolerant():
-                # `*`: as the server has it; everything is decoded here anyway.
-                for number, dataset in enumerate(
-                    client.iter_series(study, series, media_types=(("application/dicom", "*"),))
-                ):
-                    pydicom.dcmwrite(incoming / f"{number}.dcm", dataset)
+            self.retrieve(study, series, incoming)
             found = [one for one in look_at(incoming).series if one.series_uid == series]
             if not found:
                 raise NotInArchive(f"{self.url} has no CT images in series {series}")

@@ -44,6 +44,18 @@ class DraftConflict(Refusal):
     code = "draft_conflict"
 
 
+class ImportRefused(Refusal):
+    """Cases cannot be brought in as it was asked."""
+
+    code = "import_refused"
+
+
+class CaseStands(Refusal):
+    """A case or nodule that can no longer be changed."""
+
+    code = "case_stands"
+
+
 class StudyNotOpen(Refusal):
     """Readings cannot begin yet."""
 

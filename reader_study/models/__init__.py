@@ -9,6 +9,16 @@ from reader_study.models.conduct import DatabaseLock, EarlyOpening, Skip, Unlock
 from reader_study.models.deviation import Deviation
 from reader_study.models.display import DisplayCheck, ReaderPreferences
 from reader_study.models.event import Event
+from reader_study.models.imports import (
+    CaseChange,
+    ImportFile,
+    ImportJob,
+    ImportProblem,
+    ImportSeries,
+    ImportSource,
+    ImportState,
+    SeriesState,
+)
 from reader_study.models.monitoring import BackupMade, ReadingPace
 from reader_study.models.people import KeyAccess, Waiver
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
@@ -22,6 +32,7 @@ __all__ = [
     "Answer",
     "BackupMade",
     "Case",
+    "CaseChange",
     "Chain",
     "DatabaseLock",
     "Deviation",
@@ -29,6 +40,12 @@ __all__ = [
     "Draft",
     "EarlyOpening",
     "Event",
+    "ImportFile",
+    "ImportJob",
+    "ImportProblem",
+    "ImportSeries",
+    "ImportSource",
+    "ImportState",
     "Job",
     "JobStatus",
     "KeyAccess",
@@ -48,6 +65,7 @@ __all__ = [
     "ResultsStatus",
     "Role",
     "Series",
+    "SeriesState",
     "SessionSignature",
     "Skip",
     "Study",

@@ -183,6 +183,11 @@ CONTENTS = {
         "t.study_id",
         ("t.id", "t.study_id", "t.by_id", "t.reason", "t.at"),
     ),
+    ("case_change", 1): Content(
+        "reader_study_casechange t",
+        "t.study_id",
+        ("t.id", "t.study_id", "t.kind", "t.case", "t.detail", "t.by_id", "t.at"),
+    ),
     ("database_lock", 1): Content(
         "reader_study_databaselock t",
         "t.study_id",

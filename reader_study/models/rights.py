@@ -36,9 +36,15 @@ RIGHTS = {
     "reader_study_resultsjob": PLANNED,
     "reader_study_study": PLANNED,
     "reader_study_membership": PLANNED,
-    "reader_study_case": "select, insert",
-    "reader_study_series": "select, insert",
-    "reader_study_nodule": "select, insert",
+    # Removed and moved as long as they are not dealt out, which triggers and relations refuse.
+    "reader_study_case": "select, insert, delete",
+    "reader_study_series": "select, insert, delete",
+    "reader_study_nodule": "select, insert, update (x, y, z, diameter_mm), delete",
+    "reader_study_importjob": PLANNED,
+    "reader_study_importfile": PLANNED,
+    "reader_study_importseries": PLANNED,
+    "reader_study_importproblem": PLANNED,
+    "reader_study_casechange": RECORDED,
     # Whose reading it is, of which case and in which place, is written once.
     "reader_study_reading": "select, insert, update (stage, version_id, opened_at, submitted_at)",
     "reader_study_draft": PLANNED,
