@@ -31,6 +31,7 @@ from django.urls import (
     get_resolver,
 )
 
+from reader_study.actions.pseudonyms import pseudonym
 from reader_study.management.blinding_addresses import (
     AI_ADDRESS,
     FOR_NOBODY,
@@ -172,22 +173,28 @@ class _Walk:
                 self._found(visitor.who, address.route, f"no sample is known for it: {error}")
                 continue
             for reading in readings if "reading_id" in address.parts else readings[:1]:
-                for method in METHODS:
-                    call = _Call(method, address, reading, reading == visitor.mine)
-                    yield call, self._call(call, visitor)
-                    if visitor.user and not self._session():
-                        self.client.force_login(visitor.user)
+                for image in self.own.images if "series_uid" in address.parts else [None]:
+                    for method in METHODS:
+                        mine = reading == visitor.mine
+                        of = tuple(image or self.own.images[0])
+                        call = _Call(method, address, reading, mine, of)
+                        yield call, self._call(call, visitor)
+                        if visitor.user and not self._session():
+                            self.client.force_login(visitor.user)
 
     def _session(self) -> str:
         cookie = self.client.cookies.get(settings.SESSION_COOKIE_NAME)
         return cookie.value if cookie else ""
 
-    def _path(self, address: Address, reading: Reading) -> str:
-        return sample(address, reading, self.own.study.slug, self.own.uids)
+    def _path(
+        self, address: Address, reading: Reading, images: tuple[str, ...] | None = None
+    ) -> str:
+        uids = list(images or self.own.images[0])
+        return sample(address, reading, self.own.study.slug, uids)
 
     def _call(self, call: "_Call", visitor: Visitor) -> Answer:
         self.calls += 1
-        path = self._path(call.address, call.reading)
+        path = self._path(call.address, call.reading, call.images)
         more: dict[str, Any] = {}
         if call.method not in SAFE:
             body = {
@@ -237,6 +244,13 @@ class _Walk:
         # The operators' log may name a series, though never what the AI or the truth says.
         for _, text in self.hidden.of_the_ai(answer.logged.encode()):
             found(f"writes {text} into the log")
+        if not self.own.study.rules.shows_priors(visitor.mine.arm):
+            for images in self.own.images[1:]:
+                names = [pseudonym(call.reading, uid).encode() for uid in images]
+                if any(name in answer.body for name in names):
+                    found("names an earlier examination, which the protocol hides")
+                if call.images == tuple(images) and answer.status == 200:
+                    found("answers about an earlier examination, which the protocol hides")
         if answer.status >= 500:
             found(f"fails with {answer.status}, so that nothing is known of it")
         if not 200 <= answer.status < 300 or call.method == "options":
@@ -309,12 +323,13 @@ class _Call(NamedTuple):
     address: Address
     reading: Reading
     mine: bool
+    images: tuple[str, ...]  # the UIDs of study, series and instance
 
     def __str__(self) -> str:
         return f"{self.method.upper()} {self.address.route}"
 
     def __hash__(self) -> int:
-        return hash((self.method, self.address, self.reading.pk))
+        return hash((self.method, self.address, self.reading.pk, self.images))
 
 
 def _host() -> str:

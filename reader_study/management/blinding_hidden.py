@@ -1,5 +1,6 @@
 """What must not be seen, marked so that it is known again wherever it turns up."""
 
+import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator
@@ -13,6 +14,8 @@ from reader_study.models import Nodule, Prediction, Series, Study
 REFERENCE = "the reference standard"
 # Who the patient is, in a header of DICOM: accession number, name, identifier, birth date.
 IDENTITY = ("00080050", "00100010", "00100020", "00100030")
+# When: study, series, acquisition, content.
+DATES = ("00080020", "00080021", "00080022", "00080023")
 
 # Numbers as precise as no form writes them, and hashes: what real predictions are known by.
 TELLING = re.compile(rb"\d\.\d{6,}|\b[0-9a-f]{64}\b")
@@ -37,25 +40,31 @@ class Hidden:
         self._real: set[bytes] = set()
         self._items: dict[bytes, Item | None] = {}
         self._identity: dict[bytes, str] = {}
-        self.instance = ""
         stored = Prediction.objects.filter(job__nodule__series__case__study=study)
         for prediction in stored.iterator(100):
             self._real |= {prediction.bundle_hash.encode(), prediction.input_hash.encode()}
             for number in (prediction.probability, prediction.probability_raw):
                 self._real.update(TELLING.findall(str(number).encode()))
 
-    def identify(self, series: Series) -> None:
-        """Note who the patient is, and where the archive keeps the series."""
+    def identify(self, series: Series) -> list[str]:
+        """Note who the patient is, when they came, and where the archive keeps the series.
+
+        Returns the UIDs of study, series and one instance.
+        """
         headers = site_archive().series_metadata(series.study_uid, series.series_uid)
-        self.instance = str(value_of(headers[0], "00080018"))
-        for uid in (series.study_uid, series.series_uid, self.instance):
+        uids = [series.study_uid, series.series_uid, str(value_of(headers[0], "00080018"))]
+        for uid in uids:
             self._identity[uid.encode()] = "a UID of the archive"
+        for tag in DATES:
+            if value := value_of(headers[0], tag):
+                self._identity[json.dumps(str(value)).encode()] = "the date of an examination"
         for tag in IDENTITY:
             value = value_of(headers[0], tag)
             text = value.get("Alphabetic", "") if isinstance(value, dict) else str(value or "")
             for part in text.split("^"):
                 if len(part) > 3:
                     self._identity[part.encode()] = "who the patient is"
+        return uids
 
     def hide_place(self, nodule: Nodule) -> None:
         """Note where a nodule lies of which only the AI may tell."""

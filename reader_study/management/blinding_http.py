@@ -21,6 +21,7 @@ from django.db.models import Max
 from django.urls import reverse
 
 from reader_study.actions.cases import site_archive
+from reader_study.actions.images import visible_series
 from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.reading import visible_items
 from reader_study.dicomweb.metadata import value_of
@@ -71,6 +72,8 @@ class _Walk:
             raise ValueError(f"the study {study.slug!r} has no case with a nodule")
         self.hidden = Hidden(study, "~")
         self.hidden.identify(series)
+        for prior in Series.objects.filter(case=series.case, prior=True):
+            self.hidden.identify(prior)
         self.findings: dict[Finding, None] = {}
         self.calls = self.readings = 0
 
@@ -111,9 +114,8 @@ class _Walk:
                 self._found(who, call, "answers otherwise than for a reading that does not exist")
 
     def _paths(self, reading: Reading) -> list[str]:
-        series = reading.case.series.first()
         paths = [reverse(name, args=[reading.pk]) for name in ("reading", "api-reading")]
-        if series is not None:
+        for series in visible_series(reading):
             header = site_archive().series_metadata(series.study_uid, series.series_uid)[0]
             instance = str(value_of(header, "00080018"))
             uids = [pseudonym(reading, uid) for uid in (series.study_uid, series.series_uid)]

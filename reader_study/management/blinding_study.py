@@ -4,6 +4,8 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.db.models import Exists, OuterRef
+
 from reader_study.actions.prediction import record_prediction
 from reader_study.actions.reading import lock_unaided, open_reading, submit
 from reader_study.actions.reference import load_reference
@@ -53,17 +55,19 @@ class OwnStudy:
         self.hidden = Hidden(original, self.mark)
         self.visitors = self._set_up()
 
-    @property
-    def uids(self) -> list[str]:
-        """The UIDs of the images: study, series and one instance, as the archive has them."""
-        return [self.series.study_uid, self.series.series_uid, self.hidden.instance]
-
     def _set_up(self) -> list[Visitor]:
-        series = Series.objects.filter(case__study=self.original, nodules__isnull=False).first()
+        with_prior = Series.objects.filter(case=OuterRef("case"), prior=True)
+        series = (
+            Series.objects.filter(case__study=self.original, nodules__isnull=False)
+            .order_by(Exists(with_prior).desc(), "pk")
+            .first()
+        )
         if series is None:
             raise ValueError(f"the study {self.original.slug!r} has no case with a nodule")
         self.series = series
-        self.hidden.identify(series)
+        self.priors = list(Series.objects.filter(case=series.case, prior=True))
+        # Of each series the UIDs of study, series and one instance, as the archive has them.
+        self.images = [self.hidden.identify(each) for each in (series, *self.priors)]
         self.study = create_study(
             slug=f"blinding-check-{self.mark}", document=self.original.protocol, now=self.now
         )
@@ -124,10 +128,7 @@ class OwnStudy:
         )
         nodules = list(self.series.nodules.all())
         given = self.study.rules.findings.has_given
-        copy = Series.objects.get(pk=self.series.pk)
-        copy.pk, copy.case = None, case
-        copy._state.adding = True
-        copy.save()
+        copy, *_ = [_copied(each, case) for each in (self.series, *self.priors)]
         for nodule in nodules:
             nodule.pk, nodule.series = None, copy
             nodule._state.adding = True
@@ -180,6 +181,14 @@ class OwnStudy:
                     now=self.now,
                 )
         self.hidden.add(Prediction.objects.filter(job__nodule__series__case__study=self.study))
+
+
+def _copied(series: Series, case: Case) -> Series:
+    copy = Series.objects.get(pk=series.pk)
+    copy.pk, copy.case = None, case
+    copy._state.adding = True
+    copy.save()
+    return copy
 
 
 def complete_answers(study: Study, case: Case) -> dict[str, Any]:

@@ -13,19 +13,28 @@ from django.urls import clear_url_caches, path
 from reader_study import urls
 from reader_study.actions.cases import site_archive
 from reader_study.actions.reference import load_reference
-from reader_study.api import ai, shown
+from reader_study.api import ai, dicomweb, shown
 from reader_study.api import readings as api
 from reader_study.api.access import ReaderView
+from reader_study.dicomweb import metadata
 from reader_study.domain.blinding import Item
 from reader_study.domain.errors import StudyNotOpen
 from reader_study.domain.reading import Stage
 from reader_study.management import blinding, blinding_study
-from reader_study.models import Job, Membership, Nodule, Prediction, Reading, Study, User
+from reader_study.models import Job, Membership, Nodule, Prediction, Reading, Series, Study, User
 from reader_study.models.reference import ReferenceStandard
 from reader_study.pages import study as study_page
 from tests.dicomweb.series import a_series
 from tests.domain.designs import CROSSOVER
-from tests.factories import NOW, a_case, a_prediction, a_reading, a_study, free_response
+from tests.factories import (
+    NOW,
+    a_case,
+    a_prediction,
+    a_protocol,
+    a_reading,
+    a_study,
+    free_response,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +111,39 @@ def test_in_free_response_the_places_of_nodules_are_looked_for(study, quick, tmp
     )
     found = check(searching)
     assert any("the place of a nodule that nobody is told of" in line for line in found)
+
+
+def test_earlier_examinations_are_looked_for_where_the_protocol_hides_them(
+    study, quick, tmp_path, monkeypatch
+):
+    searching = a_study(images={"priors": "hidden"})
+    case = a_case(searching)
+    store_images(case, tmp_path / "current")
+    files = a_series(tmp_path / "prior", slices=2, study="1.2.840.5", series="1.2.840.5.1")
+    site_archive().store("1.2.840.5", "1.2.840.5.1", files)
+    Series.objects.create(
+        case=case, study_uid="1.2.840.5", series_uid="1.2.840.5.1", slices=2, prior=True
+    )
+    (said,) = check(searching)
+    assert said.startswith("no leak found:")
+
+    everything = lambda reading: Series.objects.filter(case=reading.case_id)  # noqa: E731
+    monkeypatch.setattr(dicomweb, "visible_series", everything)
+    monkeypatch.setattr(shown, "series_of", everything)
+    found = "\n".join(check(searching))
+    assert "metadata as a reader whose reading is unaided (sequential): answers about" in found
+    assert "api/readings/<int:reading_id> as a reader whose" in found
+    assert "names an earlier examination, which the protocol hides" in found
+
+    # Where readers see it, the same is no leak; its date would be one.
+    monkeypatch.undo()
+    monkeypatch.setattr(blinding, "METHODS", ("get",))
+    monkeypatch.setattr(blinding._Walk, "_time", lambda walk, visitor: None)
+    Study.objects.filter(pk=searching.pk).update(protocol=a_protocol())
+    (said,) = check(searching)
+    assert said.startswith("no leak found:")
+    monkeypatch.setitem(metadata.ALLOWED, "00080020", lambda values: True)
+    assert any("shows the date of an examination" in line for line in check(searching))
 
 
 def test_a_design_with_arms_is_walked_in_each_of_them(study, quick, tmp_path):
