@@ -13,6 +13,9 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from reader_study.domain.blinding import ARTEFACTS
+from reader_study.domain.findings import Findings
+from reader_study.domain.images import LAYOUTS
 from reader_study.domain.reading import ANSWERING, Stage
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -299,11 +302,26 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Reread",
+    "DESCRIPTION": (
+        "What the reading room and the desk of a site speak to. The desk's part, below /api/v1/, "
+        "is for programs too: it keeps its form within a version."
+    ),
     "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "reader_study.api.description.complete",
+    ],
     "ENUM_NAME_OVERRIDES": {
-        "Stage": [(stage.value, stage.value) for stage in Stage],
-        "AnsweringStage": [(stage.value, stage.value) for stage in ANSWERING],
+        name: [(value, value) for value in values]
+        for name, values in {
+            "Stage": [stage.value for stage in Stage],
+            "AnsweringStage": [stage.value for stage in ANSWERING],
+            "Layout": LAYOUTS,
+            "Artefact": [item.value for item in ARTEFACTS],
+            "Findings": [each.value for each in Findings],
+        }.items()
     },
 }
 

@@ -3,7 +3,9 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from reader_study.api import ai, dicomweb, preferences, readings, truth
+from reader_study.api.desk import urls as desk
 from reader_study.pages import (
+    accesses,
     accounts,
     conduct,
     display,
@@ -17,12 +19,15 @@ from reader_study.pages import (
     results,
     signing,
     study,
+    tokens,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", reading.home, name="home"),
     *accounts.entrance,
     path("account/", include(accounts.urls)),
+    path("account/tokens", tokens.tokens, name="tokens"),
+    path("account/tokens/<int:pk>/revoke", tokens.revoke, name="token-revoke"),
     path("worklist", reading.worklist, name="worklist"),
     path("worklist/skip", reading.skip, name="skip"),
     path("worklist/sign/<slug:slug>/<int:session>", signing.sign, name="sign"),
@@ -46,6 +51,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "studies/<slug:slug>/results/<path:name>", results.results_file, name="study-results-file"
     ),
+    path("studies/<slug:slug>/accesses", accesses.accesses, name="study-accesses"),
+    path("studies/<slug:slug>/accesses.csv", accesses.accesses_csv, name="study-accesses-csv"),
     path("studies/<slug:slug>/export.zip", study.export, name="study-export"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
@@ -61,5 +68,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/readings/<int:reading_id>/truth", truth.TruthView.as_view(), name="api-truth"),
     path("api/readings/<int:reading_id>/events", readings.EventsView.as_view(), name="api-events"),
     path("api/readings/<int:reading_id>/dicomweb/", include(dicomweb.reading_urls)),
+    path("api/v1/", include(desk)),
     path("dicomweb/", include(dicomweb.service_urls)),
 ]

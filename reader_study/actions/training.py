@@ -6,11 +6,12 @@ from uuid import uuid4
 
 from django.db import connection, transaction
 
+from reader_study.actions.accesses import note_access
 from reader_study.actions.locked import must_not_be_locked
 from reader_study.domain.blinding import truth_is_shown
 from reader_study.domain.design import TRAINING
 from reader_study.domain.reading import Stage
-from reader_study.models import Event, Reading, User
+from reader_study.models import Accessed, Event, Reading, User
 
 
 class Truth(NamedTuple):
@@ -49,6 +50,7 @@ def show_truth(*, reader: User, reading_id: int, now: datetime) -> list[Truth]:
     ):
         raise Reading.DoesNotExist
     must_not_be_locked(reading.reader.study)
+    note_access(Accessed.TRUTH, user=reader, reading=reading, now=now)
     with connection.cursor() as cursor:
         cursor.execute("select * from reread_training_truth(%s, %s)", [reading.pk, reader.pk])
         truths = [

@@ -10,10 +10,11 @@ from rest_framework.response import Response
 
 from reader_study.actions.reading import show_ai
 from reader_study.api.access import ReaderView
+from reader_study.api.description import PointField
 from reader_study.api.shown import NoduleSerializer
 from reader_study.domain.blinding import Item
 from reader_study.domain.errors import StepNotAllowed
-from reader_study.models import Job, JobStatus, Reading
+from reader_study.models import Accessed, Job, JobStatus, Reading
 
 
 class ScoreSerializer(serializers.Serializer[Any]):
@@ -25,14 +26,14 @@ class ScoreSerializer(serializers.Serializer[Any]):
     unlike_training = serializers.BooleanField(allow_null=True)
 
 
-class PlaneSerializer(serializers.Serializer[Any]):
+class SaliencyPlaneSerializer(serializers.Serializer[Any]):
     """A relevance map and its place in the patient: LPS millimetres, unit vectors."""
 
     name = serializers.CharField()
     weight = serializers.FloatField()
-    centre_mm = serializers.ListField(child=serializers.FloatField(), min_length=3, max_length=3)
-    row = serializers.ListField(child=serializers.FloatField(), min_length=3, max_length=3)
-    column = serializers.ListField(child=serializers.FloatField(), min_length=3, max_length=3)
+    centre_mm = PointField()
+    row = PointField()
+    column = PointField()
     cell_mm = serializers.FloatField()
     relevance = serializers.ListField(child=serializers.ListField(child=serializers.FloatField()))
 
@@ -47,7 +48,7 @@ class FaithfulnessSerializer(serializers.Serializer[Any]):
 class SaliencySerializer(serializers.Serializer[Any]):
     """Where in the patient the model looked."""
 
-    planes = PlaneSerializer(many=True)
+    planes = SaliencyPlaneSerializer(many=True)
     scale = serializers.FloatField()
     token_mm = serializers.FloatField()
     faithfulness = FaithfulnessSerializer()
@@ -128,6 +129,7 @@ class AiView(ReaderView):
             reading, items = show_ai(reader=self.reader, reading_id=reading_id, now=timezone.now())
         except StepNotAllowed:
             raise Reading.DoesNotExist from None
+        self.note(Accessed.AI, reading)
         jobs = Job.objects.filter(
             nodule__series__case=reading.case_id, model=reading.rules.ai.model
         ).select_related("nodule", "prediction__model_version")

@@ -21,19 +21,19 @@ from django.http import (
     StreamingHttpResponse,
 )
 from django.urls import path
+from django.utils import timezone
 from django.views import View
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import APIException, NotAcceptable
-from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+from reader_study.actions.accesses import note_access
 from reader_study.actions.cases import site_archive
 from reader_study.actions.images import visible_series
 from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.schedule import must_not_be_closed
-from reader_study.api.access import ReaderView
+from reader_study.actions.tokens import IMAGES_A_MINUTE, PREFIX, use_token
+from reader_study.api.access import AnyType, ReaderView
 from reader_study.api.errors import NOT_FOUND
 from reader_study.dicomweb import multipart
 from reader_study.dicomweb.archive import Archive, Frame
@@ -46,8 +46,8 @@ from reader_study.dicomweb.errors import (
 from reader_study.dicomweb.metadata import for_reader, value_of
 from reader_study.dicomweb.pixels import EXPLICIT_LE, JPEG_LS, decompressed
 from reader_study.dicomweb.search import Search
-from reader_study.domain.errors import StudyNotOpen
-from reader_study.models import Reading, Series
+from reader_study.domain.errors import StudyNotOpen, TooManyCalls
+from reader_study.models import Accessed, PersonalToken, Reading, Scope, Series
 
 Json = dict[str, Any]
 
@@ -71,11 +71,24 @@ class ServiceView(View):
         return response
 
     def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not _is_service(request):
+        try:
+            may, token = _service(request)
+        except TooManyCalls as error:
+            return _refuse(429, error.code, error.detail)
+        if not may:
             detail = "Only services with the site's token may read the archive."
             refused = _refuse(401, "not_authenticated", detail)
             refused.headers["WWW-Authenticate"] = 'Bearer realm="archive"'
             return refused
+        # The site's own word is the worker's, who is nobody; a person's token is somebody's.
+        if token and (series_uid := kwargs.get("series_uid")):
+            note_access(
+                Accessed.IMAGES,
+                user=token.user,
+                token=token,
+                series_uid=str(series_uid)[:64],
+                now=timezone.now(),
+            )
         try:
             return super().dispatch(request, *args, **kwargs)
         except NotInArchive:
@@ -92,10 +105,24 @@ class ServiceView(View):
             return _refuse(500, "undecodable_pixels", f"The image is damaged: {error}.")
 
 
-def _is_service(request: HttpRequest) -> bool:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    given, wanted = token.strip().encode(), settings.SERVICE_TOKEN.encode()
-    return hmac.compare_digest(given, wanted) and scheme.lower() == "bearer"
+def _service(request: HttpRequest) -> tuple[bool, PersonalToken | None]:
+    """Tell whether the caller may read the archive, and by whose token if not the site's own.
+
+    Raises:
+        TooManyCalls: the token was used too often.
+    """
+    scheme, _, word = request.headers.get("Authorization", "").partition(" ")
+    word = word.strip()
+    if scheme.lower() != "bearer":
+        return False, None
+    if hmac.compare_digest(word.encode(), settings.SERVICE_TOKEN.encode()):
+        return True, None
+    token = None
+    if word.startswith(PREFIX):
+        token = use_token(word, timezone.now(), at_most=IMAGES_A_MINUTE)
+    # Whoever stopped being an administrator has no service either.
+    may = token is not None and Scope.SERVICE in token.scopes and token.user.is_superuser
+    return may, token
 
 
 def _refuse(status: int, code: str, detail: str) -> JsonResponse:
@@ -278,22 +305,6 @@ def _frames_response(accept: str, frames: Iterable[Frame]) -> HttpResponse:
 # Readers
 
 
-class AnyType(BaseContentNegotiation):
-    """These views look at Accept themselves."""
-
-    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> BaseParser:
-        return next(iter(parsers))
-
-    def select_renderer(
-        self,
-        request: Request,
-        renderers: Iterable[BaseRenderer],
-        format_suffix: str | None = None,
-    ) -> tuple[BaseRenderer, str]:
-        renderer = next(iter(renderers))
-        return renderer, str(renderer.media_type)
-
-
 class ImagesUnavailable(APIException):
     """The archive does not answer just now."""
 
@@ -323,6 +334,7 @@ class ImagesView(ReaderView):
         if reading.reader.study.opened_at is None:
             raise StudyNotOpen("This study has not begun yet.")
         must_not_be_closed(reading)
+        self.note(Accessed.IMAGES, reading)
         for one in visible_series(reading):
             if (study_uid, series_uid) == (
                 pseudonym(reading, one.study_uid),

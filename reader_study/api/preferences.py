@@ -1,6 +1,6 @@
 """What a reader has set in the reading room."""
 
-from typing import Any
+from typing import Any, get_args
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -9,13 +9,21 @@ from rest_framework.response import Response
 
 from reader_study.actions.display import keep_preferences, preferences_of
 from reader_study.api.access import ReaderView
+from reader_study.domain.images import LAYOUTS, Mouse
+
+
+class LayoutField(serializers.ChoiceField):
+    """A layout of the panes."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(choices=LAYOUTS, **more)
 
 
 class PreferencesSerializer(serializers.Serializer[Any]):
     """Settings of the reading room; what is not set is left out."""
 
-    layout = serializers.CharField(required=False)
-    mouse = serializers.CharField(required=False)
+    layout = LayoutField(required=False)
+    mouse = serializers.ChoiceField(get_args(Mouse), required=False)
     thickness_mm = serializers.FloatField(required=False)
     slices_per_s = serializers.FloatField(required=False)
 

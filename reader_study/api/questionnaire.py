@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from reader_study.domain.lung_rads import TABLE
@@ -57,7 +58,12 @@ class ComputedSerializer(serializers.Serializer[Any]):
     solid_mm = serializers.CharField()
     change = serializers.CharField()
     reason = serializers.CharField()
-    table = serializers.ListField(child=BandSerializer(), default=_BANDS)
+    table = serializers.SerializerMethodField()
+
+    @extend_schema_field(BandSerializer(many=True))
+    def get_table(self, rule: Any) -> list[dict[str, Any]]:
+        """Return the table, which is the same for all."""
+        return _BANDS
 
 
 class QuestionSerializer(serializers.Serializer[Any]):
@@ -73,7 +79,9 @@ class QuestionSerializer(serializers.Serializer[Any]):
     scale = ScaleSerializer(allow_null=True)
     unit = serializers.CharField(allow_null=True)
     semantic = serializers.BooleanField()
-    measures = serializers.CharField(allow_null=True, default=None)
+    measures = serializers.ChoiceField(
+        ["mean_diameter", "long_axis", "short_axis"], allow_null=True, default=None
+    )
     computed = ComputedSerializer(allow_null=True, default=None)
     when = WhenSerializer(allow_null=True, default=None)
 

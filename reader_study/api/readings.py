@@ -17,8 +17,10 @@ from reader_study.actions.reading import (
     submit,
 )
 from reader_study.api.access import ReaderView
+from reader_study.api.description import AnswersField
 from reader_study.api.shown import ReadingSerializer, describe
 from reader_study.domain.reading import ANSWERING, Stage
+from reader_study.models import Accessed
 
 EVENTS_AT_ONCE = 200
 EVENT_DATA_LIMIT = 4000
@@ -34,7 +36,9 @@ class ReadingView(ReaderView):
 
     def answer(self, reading_id: int) -> Response:
         """Say how the reading stands now."""
-        return Response(ReadingSerializer(describe(self.reading(reading_id))).data)
+        reading = self.reading(reading_id)
+        self.note(Accessed.ANSWERS, reading)
+        return Response(ReadingSerializer(describe(reading)).data)
 
 
 class OpenView(ReadingView):
@@ -62,7 +66,7 @@ class DraftRequestSerializer(serializers.Serializer[Any]):
 
     stage = serializers.ChoiceField([stage.value for stage in ANSWERING])
     version = serializers.IntegerField(min_value=0)
-    answers = serializers.JSONField()
+    answers = AnswersField()
     key = serializers.UUIDField(required=False, allow_null=True, default=None)
     sent = SentField()
 
@@ -94,10 +98,10 @@ class DraftView(ReaderView):
         return Response(SavedSerializer(draft).data)
 
 
-class AnswersSerializer(serializers.Serializer[Any]):
+class FormSentSerializer(serializers.Serializer[Any]):
     """A filled-in form, the version of the draft that it follows, and the key of this step."""
 
-    answers = serializers.JSONField()
+    answers = AnswersField()
     version = serializers.IntegerField(min_value=0, required=False, allow_null=True, default=None)
     key = serializers.UUIDField(required=False, allow_null=True, default=None)
     sent = SentField()
@@ -108,9 +112,9 @@ class LockView(ReadingView):
 
     http_method_names = ["post"]
 
-    @extend_schema(request=AnswersSerializer, responses=ReadingSerializer)
+    @extend_schema(request=FormSentSerializer, responses=ReadingSerializer)
     def post(self, request: Request, reading_id: int) -> Response:
-        sent = AnswersSerializer(data=request.data)
+        sent = FormSentSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         lock_unaided(
             reader=self.reader, reading_id=reading_id, now=timezone.now(), **sent.validated_data
@@ -123,15 +127,15 @@ class SubmitView(ReadingView):
 
     http_method_names = ["post"]
 
-    @extend_schema(request=AnswersSerializer, responses=ReadingSerializer)
+    @extend_schema(request=FormSentSerializer, responses=ReadingSerializer)
     def post(self, request: Request, reading_id: int) -> Response:
-        sent = AnswersSerializer(data=request.data)
+        sent = FormSentSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         submit(reader=self.reader, reading_id=reading_id, now=timezone.now(), **sent.validated_data)
         return self.answer(reading_id)
 
 
-class EventSerializer(serializers.Serializer[Any]):
+class RoomEventSerializer(serializers.Serializer[Any]):
     """One thing that happened in the browser."""
 
     key = serializers.UUIDField()
@@ -150,7 +154,7 @@ class EventSerializer(serializers.Serializer[Any]):
 class EventsSerializer(serializers.Serializer[Any]):
     """What happened since the last time."""
 
-    events = serializers.ListField(child=EventSerializer(), max_length=EVENTS_AT_ONCE)
+    events = serializers.ListField(child=RoomEventSerializer(), max_length=EVENTS_AT_ONCE)
 
 
 class StoredSerializer(serializers.Serializer[Any]):

@@ -11,9 +11,10 @@ from reader_study.actions.images import series_of
 from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.reading import nodules_of, path_of, visible_items
 from reader_study.actions.schedule import is_closed, openings_of
-from reader_study.api.preferences import PreferencesSerializer
+from reader_study.api.description import AnswersField, PointField
+from reader_study.api.preferences import LayoutField, PreferencesSerializer
 from reader_study.api.questionnaire import QuestionnaireSerializer
-from reader_study.domain.blinding import truth_is_shown
+from reader_study.domain.blinding import ARTEFACTS, truth_is_shown
 from reader_study.domain.design import TRAINING, name_for_reader
 from reader_study.domain.findings import Findings
 from reader_study.domain.protocol import Protocol
@@ -28,7 +29,7 @@ class NoduleSerializer(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     number = serializers.IntegerField()
-    centre_mm = serializers.ListField(child=serializers.FloatField(), min_length=3, max_length=3)
+    centre_mm = PointField()
     diameter_mm = serializers.FloatField(allow_null=True)
     series = serializers.IntegerField(source="series_id")
 
@@ -55,8 +56,8 @@ class SeriesSerializer(serializers.Serializer[Any]):
 class LockedSerializer(serializers.Serializer[Any]):
     """The locked answers."""
 
-    unaided = serializers.JSONField(allow_null=True)
-    aided = serializers.JSONField(allow_null=True)
+    unaided = AnswersField(allow_null=True)
+    aided = AnswersField(allow_null=True)
 
 
 class DraftSerializer(serializers.Serializer[Any]):
@@ -64,7 +65,7 @@ class DraftSerializer(serializers.Serializer[Any]):
 
     version = serializers.IntegerField()
     key = serializers.UUIDField(allow_null=True)
-    answers = serializers.JSONField()
+    answers = AnswersField()
     saved_at = serializers.DateTimeField(allow_null=True)
 
 
@@ -89,7 +90,7 @@ class ReadingSerializer(serializers.Serializer[Any]):
     study = serializers.CharField()
     next = serializers.CharField(allow_null=True)
     worklist = serializers.CharField()
-    shows = serializers.ListField(child=serializers.CharField())
+    shows = serializers.ListField(child=serializers.ChoiceField([each.value for each in ARTEFACTS]))
     findings = serializers.ChoiceField([each.value for each in Findings])
     nodules = NoduleSerializer(many=True)
     series = SeriesSerializer(many=True)
@@ -99,7 +100,7 @@ class ReadingSerializer(serializers.Serializer[Any]):
     feedback = serializers.BooleanField(
         help_text="Whether the truth is shown once it is submitted."
     )
-    layouts = serializers.ListField(child=serializers.CharField())
+    layouts = serializers.ListField(child=LayoutField())
     preferences = PreferencesSerializer()
     reopened = ReopenedSerializer(allow_null=True)
 

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from reader_study.actions.training import show_truth
 from reader_study.api.access import ReaderView
+from reader_study.api.description import PointField
 
 
 class TruthSerializer(serializers.Serializer[Any]):
@@ -17,7 +18,7 @@ class TruthSerializer(serializers.Serializer[Any]):
 
     nodule = serializers.IntegerField()
     number = serializers.IntegerField()
-    centre_mm = serializers.ListField(child=serializers.FloatField(), min_length=3, max_length=3)
+    centre_mm = PointField()
     malignant = serializers.BooleanField(allow_null=True)
     source = serializers.CharField()  # type: ignore[assignment]
 

@@ -192,3 +192,15 @@ class MemberRefused(Refusal):
     """Somebody cannot be given a role as asked."""
 
     code = "member_refused"
+
+
+class TokenRefused(Refusal):
+    """A personal access token cannot be made as asked."""
+
+    code = "token_refused"
+
+
+class TooManyCalls(Refusal):
+    """A personal access token was used more often than a minute allows."""
+
+    code = "too_many_calls"

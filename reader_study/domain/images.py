@@ -10,6 +10,7 @@ from reader_study.domain.strict import Strict, later
 
 Layout = Literal["axial", "mpr", "quad"]
 LAYOUTS: tuple[Layout, ...] = ("mpr", "axial", "quad")
+Mouse = Literal["window", "scroll", "pan"]
 Priors = Literal["shown", "hidden"]
 
 
@@ -46,7 +47,7 @@ class Preferences(Strict):
     """What one reader has set in the reading room; None: as the room has it."""
 
     layout: Layout | None = None
-    mouse: Literal["window", "scroll", "pan"] | None = None
+    mouse: Mouse | None = None
     thickness_mm: float | None = Field(default=None, ge=1, le=200)
     slices_per_s: float | None = Field(default=None, ge=1, le=60)
 

@@ -341,17 +341,29 @@ def write_tables(
     }
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, (columns, rows) in tables.items():
-            with archive.open(name, "w") as raw:
+            with archive.open(member(name), "w") as raw:
                 counts[name] = write_csv(raw, columns, rows)
         protocol = {
             "protocol_hash": study.protocol_hash,
             "protocol": study.protocol,
             "versions": list(_versions(study)),
         }
-        archive.writestr("protocol.json", json.dumps(protocol, indent=2, ensure_ascii=False))
+        archive.writestr(
+            member("protocol.json"), json.dumps(protocol, indent=2, ensure_ascii=False)
+        )
         if lock := database_lock(study):
-            archive.writestr("database_lock.json", json.dumps(lock, indent=2, ensure_ascii=False))
+            archive.writestr(
+                member("database_lock.json"), json.dumps(lock, indent=2, ensure_ascii=False)
+            )
     return counts
+
+
+def member(name: str) -> zipfile.ZipInfo:
+    """A file of a ZIP archive without a date, so that the same content is the same archive."""
+    info = zipfile.ZipInfo(name)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = 0o644 << 16
+    return info
 
 
 def write_csv(raw: IO[bytes], columns: list[str], rows: Iterator[list[Any]]) -> int:

@@ -4,6 +4,7 @@ The reference standard is left out on purpose: `models.reference` is imported by
 load or use the truth, and by nothing that serves a reader. `apps.py` loads it for Django.
 """
 
+from reader_study.models.access import Access, Accessed
 from reader_study.models.account import Membership, Role, User
 from reader_study.models.conduct import DatabaseLock, EarlyOpening, Skip, Unlock
 from reader_study.models.deviation import Deviation
@@ -27,8 +28,11 @@ from reader_study.models.record import Chain, Record
 from reader_study.models.results import ResultDocument, ResultsJob, ResultsStatus
 from reader_study.models.signature import SessionSignature
 from reader_study.models.study import Case, Nodule, ProtocolVersion, Series, Study
+from reader_study.models.token import PersonalToken, Scope
 
 __all__ = [
+    "Access",
+    "Accessed",
     "Answer",
     "BackupMade",
     "Case",
@@ -53,6 +57,7 @@ __all__ = [
     "Membership",
     "ModelVersion",
     "Nodule",
+    "PersonalToken",
     "Prediction",
     "ProtocolVersion",
     "Rating",
@@ -64,6 +69,7 @@ __all__ = [
     "ResultsJob",
     "ResultsStatus",
     "Role",
+    "Scope",
     "Series",
     "SeriesState",
     "SessionSignature",

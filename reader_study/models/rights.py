@@ -25,6 +25,7 @@ RIGHTS = {
     "reader_study_databaselock": RECORDED,
     "reader_study_waiver": RECORDED,
     "reader_study_keyaccess": RECORDED,
+    "reader_study_access": RECORDED,
     "reader_study_sessionsignature": RECORDED,
     "reader_study_protocolversion": RECORDED,
     "reader_study_prediction": RECORDED,
@@ -52,6 +53,9 @@ RIGHTS = {
     "reader_study_backupmade": PLANNED,
     "reader_study_readerpreferences": PLANNED,
     "reader_study_job": PLANNED,
+    "reader_study_personaltoken": (
+        "select, insert, update (revoked_at, last_used_at, minute, calls)"
+    ),
     "reader_study_user": PLANNED,
     "reader_study_user_groups": KEPT,
     "reader_study_user_user_permissions": KEPT,

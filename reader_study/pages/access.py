@@ -5,7 +5,8 @@ from collections.abc import Callable
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 
-from reader_study.models import Membership, Reading, Role, Study, User
+from reader_study.actions.access import study_for
+from reader_study.models import Membership, Reading, Role, Study
 
 
 def member(request: HttpRequest, slug: str, *roles: Role) -> Study:
@@ -14,16 +15,10 @@ def member(request: HttpRequest, slug: str, *roles: Role) -> Study:
     Raises:
         Http404: otherwise; a reader who is also administrator stays a reader here.
     """
-    user = request.user
-    if not isinstance(user, User):
-        raise Http404
-    study = Study.objects.select_related("database_lock__by").filter(slug=slug).first()
-    if study is None:
-        raise Http404
-    role = Membership.objects.filter(study=study, user=user).values_list("role", flat=True).first()
-    if role in roles or (role is None and user.is_superuser):
-        return study
-    raise Http404
+    try:
+        return study_for(request.user, slug, *roles)
+    except Study.DoesNotExist:
+        raise Http404 from None
 
 
 def is_coordinator(request: HttpRequest, study: Study) -> bool:

@@ -27,6 +27,7 @@ from django.urls import URLPattern, URLResolver, include, path, reverse_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from reader_study.actions.access import has_a_desk
 from reader_study.models import Membership, Role, User
 
 # Where somebody who has yet to set up a second factor may go.
@@ -126,11 +127,10 @@ def _lacks_one(request: HttpRequest, user: User) -> bool:
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """Show what somebody can change of their account."""
-    return render(
-        request,
-        "reader_study/account.html",
-        {"factors": Authenticator.objects.filter(user_id=request.user.pk).count()},
-    )
+    assert isinstance(request.user, User)  # whom `login_required` lets through
+    factors = Authenticator.objects.filter(user=request.user).count()
+    context = {"factors": factors, "has_desk": has_a_desk(request.user)}
+    return render(request, "reader_study/account.html", context)
 
 
 class Invitation(PasswordResetConfirmView):

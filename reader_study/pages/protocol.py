@@ -1,7 +1,6 @@
 """The coordinator's page of a protocol: its text, what it comes to, and its versions."""
 
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from django.contrib import messages
@@ -14,11 +13,11 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from reader_study.actions.planning import PER_DAY, TEMPLATES, plan, template
 from reader_study.actions.protocol import amend_protocol, history, phase_of
-from reader_study.actions.study import cases_to_read, create_with_desk, may_create_studies
-from reader_study.domain.allocation import Case
+from reader_study.actions.study import create_with_desk, may_create_studies
 from reader_study.domain.design import TRAINING, conditions
-from reader_study.domain.dry_run import balance, dry_run
+from reader_study.domain.dry_run import balance
 from reader_study.domain.errors import AllocationImpossible, Refusal
 from reader_study.domain.protocol import Protocol, protocol_schema
 from reader_study.domain.protocol_file import read_with_lines, write_protocol
@@ -26,11 +25,7 @@ from reader_study.exports.example import example_table
 from reader_study.models import Role, Study, User
 from reader_study.pages.access import member
 
-PER_DAY = 20
-READERS, CASES = 4, 20
 SIZE_LIMIT = 200_000
-# What comes along to start from, by name.
-TEMPLATES = {file.stem: file for file in (Path(__file__).parents[1] / "protocols").glob("*.yaml")}
 
 
 @login_required
@@ -131,33 +126,27 @@ def _chosen(request: HttpRequest) -> str:
             return text
         except UnicodeDecodeError:
             raise Refusal("The file is no text in UTF-8.") from None
-    template = TEMPLATES.get(request.POST.get("template", ""))
-    if template is None:
+    name: str = request.POST.get("template", "")
+    if not name:
         raise Refusal("Choose a protocol to start from, or a file.")
-    return template.read_text()
+    return template(name)
 
 
 def _plan(study: Study, rules: Protocol) -> dict[str, Any]:
     """Dry-run the protocol with the study's readers and cases, or with made-up ones."""
-    readers = [each.pseudonym for each in study.members.readers()]
-    there = list(cases_to_read(study))
-    cases = [Case(each.pseudonym, each.subject) for each in there]
-    made_up = not readers or not cases
-    if made_up:
-        readers = [f"R{number:02}" for number in range(1, READERS + 1)]
-        cases = [Case(f"C{number:04}", f"S{number:04}") for number in range(1, CASES + 1)]
     try:
-        run = dry_run(rules, readers, cases, start=date.today(), per_day=PER_DAY)
+        planned = plan(study, rules, start=date.today())
     except AllocationImpossible as impossible:
         return {"impossible": impossible.detail}
+    run = planned.run
     found = balance(run.places)
     sessions = sorted({session for _, session in found.readings})
     arms = list(dict.fromkeys(arm for arm, _ in found.readings))
     return {
         "run": run,
-        "made_up": made_up,
-        "readers": len(readers),
-        "cases": len(cases),
+        "made_up": planned.made_up,
+        "readers": planned.readers,
+        "cases": planned.cases,
         "per_day": PER_DAY,
         "training": TRAINING,
         "sessions": sessions,

@@ -1,24 +1,25 @@
 """What a study found, for its investigators and coordinators, after the lock of its database."""
 
 import json
-import tempfile
 from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from reader_study.actions.archive import write_archive
+from reader_study.actions import downloads
+from reader_study.actions.accesses import note_access
 from reader_study.actions.results import latest_results
-from reader_study.models import ResultDocument, ResultsJob, Role, Study
+from reader_study.domain.errors import ResultsSealed
+from reader_study.models import Accessed, ResultDocument, ResultsJob, Role, User
 from reader_study.pages.access import member
 from reader_study.results.sections import EXPLORATORY, PRE_SPECIFIED
 
 RESULTS, EXPORTS = "results.json", "exports"
-IN_MEMORY = 8_000_000  # bytes of an archive that are kept off the disk
 # A file may style itself, and load and run nothing.
 ALONE = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 # What a browser shows; everything else is saved.
@@ -36,6 +37,8 @@ def results(request: HttpRequest, slug: str) -> HttpResponse:
         job = ResultsJob.objects.filter(study=found).first()
         context: dict[str, Any] = {"study": found, "job": job}
         return render(request, "reader_study/results_waiting.html", context)
+    assert isinstance(request.user, User)  # whom `member` lets through
+    note_access(Accessed.RESULTS, user=request.user, study=found, now=timezone.now())
     document = json.loads(bytes(ResultDocument.objects.get(pk=files[RESULTS].pk).content))
     for table in _tables(document):
         numeric = [column["kind"] != "text" for column in table["columns"]]
@@ -71,7 +74,18 @@ def _tables(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def results_file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Send one file of the results: a figure, a table, the report."""
     found = member(request, slug, Role.COORDINATOR, Role.INVESTIGATOR)
-    return _send(found, name)
+    assert isinstance(request.user, User)  # whom `member` lets through
+    try:
+        file = downloads.results_file(study=found, name=name, by=request.user, now=timezone.now())
+    except (ResultsSealed, ResultDocument.DoesNotExist):
+        raise Http404 from None
+    response = HttpResponse(bytes(file.content), content_type=file.media_type)
+    response.headers["Content-Security-Policy"] = ALONE
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    place = "inline" if file.media_type in SHOWN else "attachment"
+    flat = f"{found.slug}-{name.replace('/', '-')}"
+    response.headers["Content-Disposition"] = f'{place}; filename="{flat}"'
+    return response
 
 
 @login_required
@@ -80,23 +94,11 @@ def results_file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
 def archive(request: HttpRequest, slug: str) -> FileResponse:
     """Send all of a locked study as one ZIP file."""
     found = member(request, slug, Role.COORDINATOR, Role.INVESTIGATOR)
-    if not found.is_locked:
-        raise Http404
-    file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (the response closes it)
-    write_archive(found, file)
-    file.seek(0)
-    name = f"{found.slug}-archive.zip"
-    return FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
-
-
-def _send(study: Study, name: str) -> HttpResponse:
-    file = latest_results(study).get(name) if study.is_locked else None
-    if file is None:
-        raise Http404
-    response = HttpResponse(bytes(file.content), content_type=file.media_type)
-    response.headers["Content-Security-Policy"] = ALONE
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    place = "inline" if file.media_type in SHOWN else "attachment"
-    flat = f"{study.slug}-{name.replace('/', '-')}"
-    response.headers["Content-Disposition"] = f'{place}; filename="{flat}"'
-    return response
+    assert isinstance(request.user, User)  # whom `member` lets through
+    try:
+        made = downloads.archive(study=found, by=request.user, now=timezone.now())
+    except ResultsSealed:
+        raise Http404 from None
+    return FileResponse(
+        made.file, as_attachment=True, filename=made.name, content_type="application/zip"
+    )

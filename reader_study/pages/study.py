@@ -1,7 +1,5 @@
 """The coordinator's page of a study, and what is decided there."""
 
-import tempfile
-
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Max, Q
@@ -11,15 +9,13 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from reader_study.actions import downloads
 from reader_study.actions.schedule import open_early
 from reader_study.actions.study import checklist, open_study, prediction_progress
 from reader_study.domain.errors import Refusal
 from reader_study.domain.reading import Stage
-from reader_study.exports.tables import write_tables
 from reader_study.models import Case, EarlyOpening, Job, JobStatus, Role, User
 from reader_study.pages.access import is_coordinator, member, reading_asked_for
-
-IN_MEMORY = 8_000_000  # bytes of an export that are kept off the disk
 
 
 @login_required
@@ -105,8 +101,8 @@ def open_one_early(request: HttpRequest, slug: str) -> HttpResponse:
 def export(request: HttpRequest, slug: str) -> FileResponse:
     """Send what was recorded as a ZIP archive of CSV tables."""
     found = member(request, slug, Role.COORDINATOR)
-    file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (the response closes it)
-    write_tables(found, file)
-    file.seek(0)
-    name = f"{found.slug}-{timezone.now():%Y%m%d-%H%M}.zip"
-    return FileResponse(file, as_attachment=True, filename=name, content_type="application/zip")
+    assert isinstance(request.user, User)  # whom `member` lets through
+    made = downloads.export(study=found, by=request.user, now=timezone.now())
+    return FileResponse(
+        made.file, as_attachment=True, filename=made.name, content_type="application/zip"
+    )

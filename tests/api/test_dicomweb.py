@@ -434,5 +434,6 @@ def test_a_frame_costs_few_queries_and_no_dicom(
     accept = {"accept": "multipart/related; type=image/jls"}
     monkeypatch.delattr(pydicom, "dcmread")
 
-    with django_assert_max_num_queries(4):
+    # One of them is the access log's, which a process writes once a minute.
+    with django_assert_max_num_queries(5):
         assert client.get(address, headers=accept).status_code == 200

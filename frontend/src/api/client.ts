@@ -116,7 +116,9 @@ async function request<T>(
 /** A nodule may be named by its id as text, as answers name it. */
 function readProblems(problems: unknown): Problem[] {
   if (!Array.isArray(problems)) return []
-  return problems.map(({ nodule, mark, question, detail }) => ({
+  // One of a request that has not the right form names a place in it, and no question.
+  const asked = problems.filter(({ question }) => question !== undefined)
+  return asked.map(({ nodule, mark, question, detail }) => ({
     nodule: mark ?? (nodule === null || nodule === undefined ? null : Number(nodule)),
     question: String(question),
     detail: String(detail),

@@ -125,7 +125,7 @@ function choicesOf(
   const choices = question.options.map((option, i) => ({
     id: option.value,
     label: option.label,
-    key: option.key ?? (i < 9 ? String(i + 1) : ''),
+    key: i < 9 ? String(i + 1) : '',
     ...state(option.value),
   }))
   if (!question.cannot_assess) return choices

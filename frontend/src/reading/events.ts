@@ -1,5 +1,5 @@
 import type { Api } from '../api/client'
-import type { RoomEvent } from '../api/types'
+import type { RoomEvent, Stage } from '../api/types'
 import { uuid } from '../api/uuid'
 import type { Outbox } from '../outbox/box'
 import { obstacleOf } from '../outbox/deliver'
@@ -20,7 +20,7 @@ interface Batch {
  * Until the server has acknowledged a batch it is kept in the outbox, for whichever page comes next.
  */
 export class EventQueue {
-  stage = 'unaided'
+  stage: Stage = 'unaided'
   /** Which loading of the page this is: its clock starts anew with each. */
   readonly page = uuid()
   #batches: Batch[] = []

@@ -21,20 +21,24 @@ const SIZE = aQuestion({
 })
 const CHANGE = aQuestion({
   name: 'change',
-  options: ['baseline', 'new'].map(value => ({ value, label: value })),
+  options: ['baseline', 'new'].map(value => ({ value, label: value, exclusive: false })),
   cannot_assess: false,
 })
 const KIND = aQuestion({
   name: 'kind',
   options: [
-    { value: 'solid', label: 'Solid' },
-    { value: 'part_solid', label: 'Part-solid' },
+    { value: 'solid', label: 'Solid', exclusive: false },
+    { value: 'part_solid', label: 'Part-solid', exclusive: false },
   ],
   cannot_assess: false,
 })
 const CATEGORY = aQuestion({
   name: 'category',
-  options: ['2', '3', '4a', '4b'].map(value => ({ value, label: value.toUpperCase() })),
+  options: ['2', '3', '4a', '4b'].map(value => ({
+    value,
+    label: value.toUpperCase(),
+    exclusive: false,
+  })),
   cannot_assess: false,
   computed: {
     ...{ type: 'kind', diameter_mm: 'size', solid_mm: 'solid', change: 'change', reason: 'why' },
@@ -177,13 +181,13 @@ test('who finds nothing says so, and whoever marks has not', async () => {
 test('marks of the unaided answer stay, beside those of the AI', async () => {
   const mark = { id: 'm', series: 5, point_mm: [1, 2, 3] as const, answers: {} }
   const unaided = { case: {}, nodules: {}, marks: [mark] }
-  const place = { id: 30, number: 1, centre_mm: [7, 8, 9] as const, diameter_mm: 6 }
+  const place = { id: 30, number: 1, centre_mm: [7, 8, 9] as const, diameter_mm: 6, series: 5 }
   const stored = searching()
   stored.stored = {
     ...stored.stored,
     stage: 'aided',
     answers: { unaided, aided: null },
-    draft: { version: 0, answers: unaided, saved_at: null },
+    draft: { version: 0, key: null, answers: unaided, saved_at: null },
   }
   stored.ai = async () => ({
     nodules: {

@@ -37,7 +37,7 @@ export function withMeasurements(
     ...(answers.marks && {
       marks: answers.marks.map(mark => ({ ...mark, answers: follow(mark.answers, mark.id) })),
     }),
-    ...(measurements.length > 0 && { measurements }),
+    ...(measurements.length > 0 && { measurements: [...measurements] }),
   }
 }
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { firstLayout, nextLayout } from './preferences'
 
 test('a case is shown as its reader likes it, where the protocol allows that', () => {
-  expect(firstLayout({ layouts: ['axial', 'mpr'] })).toBe('axial')
+  expect(firstLayout({ layouts: ['axial', 'mpr'], preferences: {} })).toBe('axial')
   expect(firstLayout({ layouts: ['axial', 'mpr'], preferences: { layout: 'mpr' } })).toBe('mpr')
   expect(firstLayout({ layouts: ['axial'], preferences: { layout: 'quad' } })).toBe('axial')
 })

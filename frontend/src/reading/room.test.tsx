@@ -74,7 +74,7 @@ const type = async (selector: string, text: string) => {
   })
 }
 const withDraft = (answers = COMPLETE) =>
-  new MemoryApi(aReading({ draft: { version: 1, answers, saved_at: null } }))
+  new MemoryApi(aReading({ draft: { version: 1, key: null, answers, saved_at: null } }))
 
 test('a new reading has no answer chosen and no slider placed', async () => {
   await enter()

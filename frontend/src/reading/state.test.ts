@@ -7,7 +7,7 @@ const aided = stateOf(
   aReading({
     stage: 'aided',
     answers: { unaided: COMPLETE, aided: null },
-    draft: { version: 1, answers: COMPLETE, saved_at: null },
+    draft: { version: 1, key: null, answers: COMPLETE, saved_at: null },
   }),
 )
 const rated: ReadingEvent = {
@@ -18,7 +18,7 @@ const rated: ReadingEvent = {
 }
 
 test('a reading opens with its draft', () => {
-  const draft = { version: 4, answers: COMPLETE, saved_at: null }
+  const draft = { version: 4, key: null, answers: COMPLETE, saved_at: null }
   expect(stateOf(aReading({ draft }))).toMatchObject({ stage: 'unaided', answers: COMPLETE })
 })
 

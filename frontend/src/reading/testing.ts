@@ -7,6 +7,7 @@ import type {
   Question,
   Reading,
   RoomEvent,
+  Series,
   Stage,
 } from '../api/types'
 import type { Viewer, ViewerEvent, ViewerState } from '../viewer/viewer'
@@ -22,8 +23,8 @@ export function aQuestion(change: Partial<Question>): Question {
     required: true,
     cannot_assess: true,
     options: [
-      { value: 'smooth', label: 'Smooth', key: '1' },
-      { value: 'spiculated', label: 'Spiculated', key: '2' },
+      { value: 'smooth', label: 'Smooth', exclusive: false },
+      { value: 'spiculated', label: 'Spiculated', exclusive: false },
     ],
     scale: null,
     unit: null,
@@ -42,6 +43,22 @@ export const MALIGNANCY = aQuestion({
   semantic: false,
 })
 
+export function aSeries(change: Partial<Series>): Series {
+  return {
+    id: 5,
+    study_uid: '2.25.1',
+    series_uid: '2.25.2',
+    frame_of_reference_uid: '2.25.3',
+    dicomweb: '/dw',
+    slices: 9,
+    slice_mm: 1,
+    kernel: '',
+    prior: false,
+    days_before: null,
+    ...change,
+  }
+}
+
 export function aReading(change: Partial<Reading> = {}): Reading {
   return {
     id: 7,
@@ -54,16 +71,22 @@ export function aReading(change: Partial<Reading> = {}): Reading {
     worklist: '/worklist',
     shows: [],
     nodules: [
-      { id: 11, number: 1, centre_mm: [1, 2, 3], diameter_mm: 8 },
-      { id: 12, number: 2, centre_mm: [4, 5, 6], diameter_mm: null },
+      { id: 11, number: 1, centre_mm: [1, 2, 3], diameter_mm: 8, series: 5 },
+      { id: 12, number: 2, centre_mm: [4, 5, 6], diameter_mm: null, series: 5 },
     ],
-    series: [{ id: 5, study_uid: '2.25.1', series_uid: '2.25.2', dicomweb: '/dw', slices: 9 }],
+    series: [aSeries({})],
     questionnaire: {
       nodule: [MALIGNANCY, aQuestion({})],
       case: [aQuestion({ name: 'comment', kind: 'text', required: false, options: [] })],
     },
     answers: { unaided: null, aided: null },
-    draft: { version: 1, answers: { case: {}, nodules: {} }, saved_at: null },
+    draft: { version: 1, key: null, answers: { case: {}, nodules: {} }, saved_at: null },
+    path: ['unaided', 'aided'],
+    findings: 'given',
+    feedback: false,
+    layouts: ['mpr', 'axial', 'quad'],
+    preferences: {},
+    reopened: null,
     ...change,
   }
 }
@@ -179,7 +202,7 @@ export class MemoryApi implements Api {
       ...this.stored,
       stage,
       answers: { ...this.stored.answers, ...finished },
-      draft: { version: 0, answers, saved_at: null },
+      draft: { version: 0, key: null, answers, saved_at: null },
     }
     return this.stored
   }

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest'
-import type { Series } from '../api/types'
+import { aSeries } from '../reading/testing'
 import { askAhead, frameAt, type Header, headersOf, nearestFirst, readFrame } from './source'
 
 const JPEG_LS = '1.2.840.10008.1.2.4.80'
@@ -55,7 +55,7 @@ test('what was asked for ahead is not asked for again', async () => {
       ? Response.json(HEADERS)
       : new Response(multipart([7]), { headers: { 'Content-Type': TYPE } })
   })
-  const series: Series = { id: 5, study_uid: '1', series_uid: '2', dicomweb: '/dw', slices: 40 }
+  const series = aSeries({ study_uid: '1', series_uid: '2', slices: 40 })
   await askAhead(series, [0, 0, -30])
   expect(asked.length).toBe(7)
   expect(await headersOf(series)).toEqual(HEADERS)
@@ -71,7 +71,7 @@ test('what failed ahead is asked for again', async () => {
   vi.stubGlobal('fetch', async () => {
     throw new TypeError('no connection')
   })
-  const series: Series = { id: 5, study_uid: '1', series_uid: '3', dicomweb: '/dw', slices: 40 }
+  const series = aSeries({ study_uid: '1', series_uid: '3', slices: 40 })
   await expect(askAhead(series, null)).rejects.toThrow()
   vi.stubGlobal('fetch', async () => Response.json(HEADERS))
   expect((await headersOf(series)).length).toBe(40)

@@ -1,0 +1,170 @@
+"""How a study is conducted: progress, deviations, readings reopened or begun early."""
+
+from typing import Any
+
+from django.db.models import Count, Max, Q
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from reader_study.actions.schedule import open_early
+from reader_study.actions.unlocking import unlock_reading
+from reader_study.api.desk.base import DeskList, reading_named
+from reader_study.domain.reading import Stage
+from reader_study.models import Deviation, EarlyOpening, SessionSignature, Unlock
+from reader_study.models.signature import valid_signatures
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    """How far a reader is; nothing of how well."""
+
+    reader = serializers.CharField(source="pseudonym")
+    assigned = serializers.IntegerField()
+    begun = serializers.IntegerField()
+    submitted = serializers.IntegerField()
+    last_at = serializers.DateTimeField(allow_null=True)
+
+
+class ProgressView(DeskList):
+    """How far the readers are."""
+
+    @extend_schema(operation_id="list_progress", responses=ProgressSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        found = (
+            self.study(slug)
+            .members.readers()
+            .annotate(
+                assigned=Count("readings"),
+                begun=Count("readings", filter=~Q(readings__stage=Stage.ASSIGNED)),
+                submitted=Count("readings", filter=Q(readings__stage=Stage.SUBMITTED)),
+                last_at=Max("readings__submitted_at"),
+            )
+        )
+        return self.page(found, ProgressSerializer)
+
+
+class DeviationSerializer(serializers.Serializer[Any]):
+    """Something that did not go as the protocol says."""
+
+    kind = serializers.CharField()
+    reader = serializers.CharField(source="reader.pseudonym", allow_null=True, default=None)
+    session = serializers.IntegerField(source="reading.session", allow_null=True, default=None)
+    position = serializers.IntegerField(source="reading.position", allow_null=True, default=None)
+    detail = serializers.DictField()
+    at = serializers.DateTimeField()
+
+
+class DeviationsView(DeskList):
+    """Deviations from the protocol, the last one first."""
+
+    @extend_schema(operation_id="list_deviations", responses=DeviationSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        found = Deviation.objects.filter(study=self.study(slug))
+        return self.page(
+            found.select_related("reader", "reading").order_by("-pk"), DeviationSerializer
+        )
+
+
+class SignatureSerializer(serializers.Serializer[Any]):
+    """A session that a reader signed, and whether the signature still holds."""
+
+    reader = serializers.CharField(source="reader.pseudonym")
+    session = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    valid = serializers.BooleanField()
+
+
+class SignaturesView(DeskList):
+    """Signatures of sessions."""
+
+    @extend_schema(operation_id="list_signatures", responses=SignatureSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        found = list(
+            SessionSignature.objects.filter(reader__study=self.study(slug))
+            .select_related("reader")
+            .order_by("reader__pseudonym", "session", "pk")
+        )
+        valid = {each.pk for each in valid_signatures({s.reader_id for s in found}).values()}
+        for signature in found:
+            signature.valid = signature.pk in valid  # type: ignore[attr-defined]
+        return self.page(found, SignatureSerializer)
+
+
+class NamedReadingSerializer(serializers.Serializer[Any]):
+    """A reading by reader, session and place on the worklist, and why something is done to it."""
+
+    reader = serializers.CharField(source="reading.reader.pseudonym", max_length=32)
+    session = serializers.IntegerField(source="reading.session", min_value=0, max_value=1000)
+    position = serializers.IntegerField(source="reading.position", min_value=1, max_value=1_000_000)
+    reason = serializers.CharField(max_length=1000)
+    at = serializers.DateTimeField(read_only=True)
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """Which reading was named."""
+        reading = self.validated_data["reading"]
+        return {**reading, "reader": reading["reader"]["pseudonym"]}
+
+
+class UnlocksView(DeskList):
+    """Answers that were reopened."""
+
+    @extend_schema(operation_id="list_unlocks", responses=NamedReadingSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        found = Unlock.objects.filter(reading__reader__study=self.study(slug))
+        return self.page(
+            found.select_related("reading__reader").order_by("-pk"), NamedReadingSerializer
+        )
+
+    @extend_schema(
+        operation_id="unlock",
+        request=NamedReadingSerializer,
+        responses={201: NamedReadingSerializer},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Reopen the last answer of a submitted reading, for a reason that is recorded."""
+        study = self.study(slug)
+        sent = NamedReadingSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        unlock = unlock_reading(
+            study=study,
+            reading_id=reading_named(study, sent.named).pk,
+            by=self.user,
+            reason=sent.validated_data["reason"],
+            now=timezone.now(),
+        )
+        return Response(NamedReadingSerializer(unlock).data, status=201)
+
+
+class EarlyOpeningsView(DeskList):
+    """Readings that were let begin before their time."""
+
+    @extend_schema(operation_id="list_early_openings", responses=NamedReadingSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        found = EarlyOpening.objects.filter(reading__reader__study=self.study(slug))
+        return self.page(
+            found.select_related("reading__reader").order_by("-pk"), NamedReadingSerializer
+        )
+
+    @extend_schema(
+        operation_id="open_early",
+        request=NamedReadingSerializer,
+        responses={201: NamedReadingSerializer},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Let a reading begin before its session or washout allows it, for a reason."""
+        study = self.study(slug)
+        sent = NamedReadingSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        reading = reading_named(study, sent.named)
+        open_early(
+            study=study,
+            reading_id=reading.pk,
+            by=self.user,
+            reason=sent.validated_data["reason"],
+            now=timezone.now(),
+        )
+        opening = EarlyOpening.objects.select_related("reading__reader").get(reading=reading)
+        return Response(NamedReadingSerializer(opening).data, status=201)

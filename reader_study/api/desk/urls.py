@@ -1,0 +1,43 @@
+"""Addresses of the desk's API, below /api/v1/."""
+
+from django.urls import URLPattern, path
+
+from reader_study.api.desk import cases, conduct, data, people, protocol, studies
+
+_STUDY = "studies/<slug:slug>"
+
+urlpatterns: list[URLPattern] = [
+    path("studies", studies.StudiesView.as_view(), name="api-desk-studies"),
+    path(_STUDY, studies.StudyView.as_view(), name="api-desk-study"),
+    path(f"{_STUDY}/checklist", studies.ChecklistView.as_view(), name="api-desk-checklist"),
+    path(f"{_STUDY}/open", studies.OpenStudyView.as_view(), name="api-desk-open"),
+    path(f"{_STUDY}/allocation", studies.AllocationView.as_view(), name="api-desk-allocation"),
+    path(f"{_STUDY}/predictions", studies.PredictionsView.as_view(), name="api-desk-predictions"),
+    path(f"{_STUDY}/protocol", protocol.ProtocolView.as_view(), name="api-desk-protocol"),
+    path(f"{_STUDY}/protocol/versions", protocol.VersionsView.as_view(), name="api-desk-versions"),
+    path(f"{_STUDY}/protocol/dry-run", protocol.DryRunView.as_view(), name="api-desk-dry-run"),
+    path(f"{_STUDY}/cases", cases.CasesView.as_view(), name="api-desk-cases"),
+    path(f"{_STUDY}/cases/training", cases.TrainingView.as_view(), name="api-desk-training"),
+    path(f"{_STUDY}/nodules", cases.NodulesView.as_view(), name="api-desk-nodules"),
+    path(f"{_STUDY}/people", people.PeopleView.as_view(), name="api-desk-people"),
+    path(f"{_STUDY}/invitations", people.InvitationsView.as_view(), name="api-desk-invitations"),
+    path(f"{_STUDY}/waivers", people.WaiversView.as_view(), name="api-desk-waivers"),
+    path(f"{_STUDY}/progress", conduct.ProgressView.as_view(), name="api-desk-progress"),
+    path(f"{_STUDY}/deviations", conduct.DeviationsView.as_view(), name="api-desk-deviations"),
+    path(f"{_STUDY}/signatures", conduct.SignaturesView.as_view(), name="api-desk-signatures"),
+    path(f"{_STUDY}/unlocks", conduct.UnlocksView.as_view(), name="api-desk-unlocks"),
+    path(
+        f"{_STUDY}/early-openings",
+        conduct.EarlyOpeningsView.as_view(),
+        name="api-desk-early-openings",
+    ),
+    path(f"{_STUDY}/open-points", data.OpenPointsView.as_view(), name="api-desk-open-points"),
+    path(f"{_STUDY}/lock", data.LockDatabaseView.as_view(), name="api-desk-lock"),
+    path(f"{_STUDY}/export", data.ExportView.as_view(), name="api-desk-export"),
+    path(f"{_STUDY}/archive", data.ArchiveView.as_view(), name="api-desk-archive"),
+    path(f"{_STUDY}/results", data.ResultsView.as_view(), name="api-desk-results"),
+    path(
+        f"{_STUDY}/results/<path:name>", data.ResultFileView.as_view(), name="api-desk-result-file"
+    ),
+    path(f"{_STUDY}/accesses", data.AccessLogView.as_view(), name="api-desk-accesses"),
+]
