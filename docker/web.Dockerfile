@@ -16,7 +16,7 @@ RUN python -m venv /opt/venv \
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin reread \
- && install -d -o reread -g reread /data /data/static
+ && install -d -o reread -g reread /data /data/static /data/frames
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -120,8 +120,11 @@ IMPORT_URL = os.environ.get("IMPORT_URL") or ARCHIVE_URL
 IMPORT_TOKEN = os.environ.get("IMPORT_TOKEN") or ARCHIVE_TOKEN
 # Where files lie while they are imported, and how much one import may bring.
 STAGING_DIR = Path(os.environ.get("STAGING_DIR", VAR_DIR / "incoming"))
-IMPORT_GB = float(os.environ.get("IMPORT_GB", "100"))
-IMPORT_FILES = int(os.environ.get("IMPORT_FILES", "200000"))
+IMPORT_GB = _number("IMPORT_GB", 100)
+IMPORT_FILES = int(_number("IMPORT_FILES", 200_000))
+# Where nginx finds images that were shown before; it asks the site whether they may be seen.
+FRAMES_DIR = Path(os.environ["FRAMES_DIR"]) if os.environ.get("FRAMES_DIR") else None
+CACHE_GB = _number("CACHE_GB", 50)  # of what can be had again: those, and of an object storage
 ARCHIVE_DIR = Path(os.environ.get("ARCHIVE_DIR", VAR_DIR / "archive"))
 
 INSTALLED_APPS = [

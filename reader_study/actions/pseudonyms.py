@@ -1,5 +1,7 @@
 """UIDs as a reader sees them."""
 
+import hmac
+
 from django.conf import settings
 
 from reader_study.dicomweb.metadata import pseudonymous_uid
@@ -9,3 +11,8 @@ from reader_study.models import Reading
 def pseudonym(reading: Reading, uid: str) -> str:
     """Return the UID that stands for `uid` in `reading`, and in no other."""
     return pseudonymous_uid(f"{settings.SECRET_KEY}:{reading.pk}".encode(), uid)
+
+
+def series_key(uid: str) -> str:
+    """Return the name under which a proxy keeps the images of a series; no reader sees it."""
+    return hmac.digest(settings.SECRET_KEY.encode(), f"frames:{uid}".encode(), "sha256").hex()[:32]

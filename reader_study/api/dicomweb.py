@@ -9,7 +9,8 @@ import hmac
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -24,13 +25,13 @@ from django.urls import path
 from django.utils import timezone
 from django.views import View
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import APIException, NotAcceptable
+from rest_framework.exceptions import APIException, NotAcceptable, PermissionDenied
 from rest_framework.request import Request
 
 from reader_study.actions.accesses import note_access
 from reader_study.actions.cases import site_archive
 from reader_study.actions.images import visible_series
-from reader_study.actions.pseudonyms import pseudonym
+from reader_study.actions.pseudonyms import pseudonym, series_key
 from reader_study.actions.schedule import must_not_be_closed
 from reader_study.actions.tokens import IMAGES_A_MINUTE, PREFIX, use_token
 from reader_study.api.access import AnyType, ReaderView
@@ -46,7 +47,8 @@ from reader_study.dicomweb.errors import (
 from reader_study.dicomweb.metadata import for_reader, value_of
 from reader_study.dicomweb.pixels import EXPLICIT_LE, JPEG_LS, decompressed
 from reader_study.dicomweb.search import Search
-from reader_study.domain.errors import StudyNotOpen, TooManyCalls
+from reader_study.dicomweb.shelf import Shelf
+from reader_study.domain.errors import Refusal, StudyNotOpen, TooManyCalls
 from reader_study.models import Accessed, PersonalToken, Reading, Scope, Series
 
 Json = dict[str, Any]
@@ -415,6 +417,59 @@ class ReadingFrameView(ImagesView):
             raise ImagesUnavailable from error
 
 
+class ReadingSlicesView(ImagesView):
+    """Whether the caller may see the slices of a series now; asked by a proxy that keeps them.
+
+    It is told where they are: under a name that stands for the series in every reading, so
+    that no proxy may pass it on.
+    """
+
+    @extend_schema(exclude=True)
+    def get(
+        self, request: Request, reading_id: int, study_uid: str, series_uid: str
+    ) -> HttpResponse:
+        try:
+            _, found = self.find(reading_id, study_uid, series_uid)
+        except (Reading.DoesNotExist, Refusal) as refusal:
+            raise PermissionDenied from refusal  # why, the slice itself says
+        response = HttpResponse(status=204)
+        if (shelf := _frame_shelf(settings.FRAMES_DIR, settings.CACHE_GB)) is not None:
+            key = series_key(found.series_uid)
+            shelf.use(key)
+            response.headers["X-Frames"] = key
+        return response
+
+
+class ReadingSliceView(ImagesView):
+    """One slice by its number along the normal of the series, from 1: the image as it is stored."""
+
+    @extend_schema(responses={(200, "image/jls"): bytes})
+    def get(
+        self, request: Request, reading_id: int, study_uid: str, series_uid: str, number: int
+    ) -> HttpResponse:
+        reading, found = self.find(reading_id, study_uid, series_uid)
+        instances = list(self.seen(reading, found).instances.values())
+        if not 1 <= number <= len(instances):
+            raise Reading.DoesNotExist
+        try:
+            frame = site_archive().frame(found.study_uid, found.series_uid, instances[number - 1])
+        except (NotInArchive, ArchiveUnavailable) as error:
+            log.error("%s", error)
+            raise ImagesUnavailable from error
+        shelf = _frame_shelf(settings.FRAMES_DIR, settings.CACHE_GB)
+        if shelf is not None and frame.transfer_syntax == JPEG_LS:
+            shelf.put(series_key(found.series_uid), str(number), frame.data)
+        kind = multipart.image_type(frame.transfer_syntax)
+        return HttpResponse(
+            frame.data, content_type=f"{kind}; transfer-syntax={frame.transfer_syntax}"
+        )
+
+
+@cache
+def _frame_shelf(folder: Path | None, gigabytes: float) -> Shelf | None:
+    return Shelf(folder, gigabytes * 1e9) if folder else None
+
+
 _STUDY = "studies/<str:study_uid>"
 _SERIES = f"{_STUDY}/series/<str:series_uid>"
 _INSTANCE = f"{_SERIES}/instances/<str:instance_uid>"
@@ -439,5 +494,7 @@ service_urls = [
 ]
 reading_urls = [
     path(f"{_SERIES}/metadata", ReadingMetadataView.as_view(), name="api-metadata"),
+    path(f"{_SERIES}/slices", ReadingSlicesView.as_view(), name="api-slices"),
+    path(f"{_SERIES}/slices/<int:number>/frames/1", ReadingSliceView.as_view(), name="api-slice"),
     path(f"{_INSTANCE}/frames/<int:number>", ReadingFrameView.as_view(), name="api-frame"),
 ]

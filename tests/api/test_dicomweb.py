@@ -1,6 +1,8 @@
 """The archive over HTTP."""
 
 import json
+import os
+import time
 from collections.abc import Iterator
 from email.parser import BytesParser
 from pathlib import Path
@@ -22,6 +24,7 @@ from reader_study.actions.pseudonyms import pseudonym
 from reader_study.dicomweb.ingest import look_at
 from reader_study.dicomweb.local import LocalArchive
 from reader_study.dicomweb.pixels import EXPLICIT_LE, JPEG_LS, PixelFormat, decode_frame
+from reader_study.dicomweb.shelf import Shelf
 from reader_study.domain.reading import Stage
 from reader_study.models import Reading, Series
 from tests.dicomweb.series import SERIES, SLICES, STUDY, a_series, noise
@@ -339,6 +342,70 @@ def test_a_reader_reads_every_slice_of_their_own_reading(client: Client, reading
         body = part.get_payload(decode=True)
         assert isinstance(body, bytes)
         assert decode_frame(body, JPEG_LS, PixelFormat.of_json(header)) == noise(number).tobytes()
+
+
+def slices_address(reading: Reading, number: int | None = None, key: Reading | None = None) -> str:
+    uids = [pseudonym(key or reading, STUDY), pseudonym(key or reading, SERIES)]
+    if number is None:
+        return reverse("api-slices", args=[reading.pk, *uids])
+    return reverse("api-slice", args=[reading.pk, *uids, number])
+
+
+def test_slices_are_numbered_as_their_headers_say(client: Client, reading: Reading) -> None:
+    for number, header in enumerate(shown(client, reading)):
+        response = client.get(slices_address(reading, header["00200013"]["Value"][0]))
+        assert response["Content-Type"] == f"image/jls; transfer-syntax={JPEG_LS}"
+        assert response["Cache-Control"] == "private, no-store"
+        frame = decode_frame(response.content, JPEG_LS, PixelFormat.of_json(header))
+        assert frame == noise(number).tobytes()
+    for nowhere in (0, SLICES + 1):
+        assert client.get(slices_address(reading, nowhere)).status_code == 404
+
+
+def test_a_proxy_is_told_where_slices_are_kept_of_those_only_whom_they_are_shown(
+    client: Client, reading: Reading, tmp_path: Path, settings: Any
+) -> None:
+    settings.FRAMES_DIR = tmp_path / "frames"
+    sent = client.get(slices_address(reading, 2)).content
+
+    told = client.get(slices_address(reading))
+    assert told.status_code == 204
+    (kept,) = (tmp_path / "frames").glob("*/2")
+    assert kept.parent.name == told["X-Frames"]
+    assert kept.read_bytes() == sent
+    assert SERIES not in str(kept)
+
+    stranger = a_reading(stage=Stage.UNAIDED)
+    for address in (
+        slices_address(stranger, key=reading),
+        slices_address(stranger),
+        slices_address(reading, key=stranger),
+    ):
+        refused = client.get(address)
+        assert (refused.status_code, refused.headers.get("X-Frames")) == (403, None)
+    study = reading.reader.study
+    study.opened_at = None
+    study.save(update_fields=["opened_at"])
+    assert client.get(slices_address(reading)).status_code == 403
+    client.logout()
+    assert client.get(slices_address(reading)).status_code == 401
+
+
+def test_what_is_kept_longest_unused_is_forgotten_first(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, most_bytes=1e9)
+    for number, key in enumerate(("1.2/1.2.1", "1.2/1.2.2", "1.3/1.3.1", "1.4/1.4.1")):
+        shelf.put(key, "a", bytes(4000))
+        hours_ago = time.time() - 3600 * (10 - number)
+        os.utime(tmp_path / key / ".used", (hours_ago, hours_ago))
+    shelf.use("1.2/1.2.1")  # the oldest, needed again
+
+    assert Shelf(tmp_path, most_bytes=10_000).make_room() == 8000
+
+    kept = {str(path.relative_to(tmp_path).parent) for path in tmp_path.rglob("a")}
+    assert kept == {"1.2/1.2.1", "1.4/1.4.1"}
+    # What is in use stays even when it is too much.
+    Shelf(tmp_path, most_bytes=1).use("1.4/1.4.1")
+    assert Shelf(tmp_path, most_bytes=1).make_room() == 0
 
 
 def test_the_addresses_are_those_the_reading_names(client: Client, reading: Reading) -> None:

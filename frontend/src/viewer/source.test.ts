@@ -14,6 +14,7 @@ function multipart(bytes: number[], end = '\r\n--abc--\r\n'): ArrayBuffer {
 function header(index: number): Header {
   return {
     '00080018': { Value: [`1.${index}`] },
+    '00200013': { Value: [index + 1] },
     '00200032': { Value: [-100, -100, -50 + 2.5 * index] },
     '00200037': { Value: [1, 0, 0, 0, 1, 0] },
   }
@@ -60,7 +61,7 @@ test('what was asked for ahead is not asked for again', async () => {
   expect(asked.length).toBe(7)
   expect(await headersOf(series)).toEqual(HEADERS)
   const address = asked[1] ?? ''
-  expect(address).toContain('/dw/studies/1/series/2/instances/1.8/frames/1')
+  expect(address).toContain('/dw/studies/1/series/2/slices/9/frames/1')
   expect([...(await frameAt(address)).bytes]).toEqual([7])
   expect(asked.length).toBe(7)
   await frameAt(address) // the viewer asks a second time only after a failure

@@ -60,7 +60,8 @@ export function frameAt(address: string): Promise<Frame> {
 }
 
 export function addressOf(series: Series, header: Header): string {
-  const path = `${addressOfSeries(series)}/instances/${header['00080018']?.Value?.[0]}/frames/1`
+  const number = header['00200013']?.Value?.[0] // along the normal of the series, from 1
+  const path = `${addressOfSeries(series)}/slices/${number}/frames/1`
   return new URL(path, document.baseURI).href
 }
 
