@@ -210,7 +210,10 @@ def calibration_of(
 
     def straight(which: str) -> Callable[[Floats, Bools], float | None]:
         def of(p: Floats, truth: Bools) -> float | None:
-            return _finite(getattr(recalibration(p, truth), which).estimate)
+            try:
+                return _finite(getattr(recalibration(p, truth), which).estimate)
+            except np.linalg.LinAlgError:  # so few that no line is the best one
+                return None
 
         return of
 

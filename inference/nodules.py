@@ -1,5 +1,6 @@
 """Nodules to train and measure with, whatever they come from: planes, features and truth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ class Nodules:
     categories : int64, shape (n, len(FEATURES))
         Place of the category in its feature, or UNKNOWN.
     diameter_mm : float64, shape (n,)
+        NaN where nobody has measured it.
     malignant : bool, shape (n,)
     chance : float64, shape (n,)
         Of malignancy: of generated nodules what the truth was drawn from, so that no model
@@ -60,3 +62,14 @@ class Nodules:
             self.malignant[chosen],
             self.chance[chosen],
         )
+
+
+def joined(parts: Sequence[Nodules]) -> Nodules:
+    """Return the nodules of several parts, one after the other."""
+    return Nodules(
+        np.concatenate([of.planes for of in parts]),
+        np.concatenate([of.categories for of in parts]),
+        np.concatenate([of.diameter_mm for of in parts]),
+        np.concatenate([of.malignant for of in parts]),
+        np.concatenate([of.chance for of in parts]),
+    )

@@ -1,20 +1,25 @@
-"""What a trained network is worth: calibrated, measured on nodules held out, and written down."""
+"""What trained networks are worth: calibrated, measured on nodules held out, and written down."""
 
 import json
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 
-from inference.backbone import BackboneSettings
-from inference.calibration import FITS
-from inference.estimates import over_patients
+from inference.calibration import FITS, Calibration
+from inference.errors import ModelUnusable
+from inference.estimates import (
+    calibration_of,
+    combined_scores,
+    difference,
+    over_patients,
+    pair_of,
+)
 from inference.evaluate import measure
-from inference.generated import LEARNED
 from inference.model import (
     CALIBRATION,
     CARD,
@@ -24,41 +29,61 @@ from inference.model import (
     InputContract,
 )
 from inference.network import NoduleNetwork
-from inference.nodules import UNKNOWN
+from inference.nodules import UNKNOWN, Nodules, joined
 from inference.preprocess import PLANE_MM
 from inference.prompts import Validity
-from inference.training.adaptation import learned_prompts, look
+from inference.training.adaptation import Checkpoint, look, prompts_of
 from inference.training.batches import Data
 from inference.training.config import Training
-from inference.training.parts import Parts
-from inference.validity import weighted_auroc_with_interval
-
-BACKBONE_FOLDER, FOLD_FILE = "backbone", "fold0.safetensors"
+from inference.training.parts import GENERATED, Source
+from inference.training.processes import Processes
+from inference.validity import auroc, weighted_auroc_with_interval
 
 logger = logging.getLogger("inference.train")
 
+Named = dict[str, NDArray[np.float64]]  # feature -> probabilities (n, categories)
 
-def diagnosis_auroc(scores: NDArray[np.float64], data: Data) -> dict[str, Any]:
+
+class Look(NamedTuple):
+    """What was seen in nodules."""
+
+    nodules: Nodules
+    scores: NDArray[np.float64]  # (n,)
+    named: Named
+
+
+class Fold(NamedTuple):
+    """A trained network, and the sources as its fold split them."""
+
+    network: NoduleNetwork
+    sources: Sequence[Source]
+
+
+def fold_file(number: int) -> str:
+    """Return the name of a fold's weights."""
+    return f"fold{number}.safetensors"
+
+
+def diagnosis_auroc(scores: NDArray[np.float64], malignant: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the AUROC with its interval over nodules, rounded."""
     value, interval = weighted_auroc_with_interval(
-        np.stack([-scores, scores], axis=1), data.nodules.malignant.astype(np.int64)
+        np.stack([-scores, scores], axis=1), malignant.astype(np.int64)
     )
     return {"auroc": round(value, 3), "interval": [round(edge, 3) for edge in interval]}
 
 
-def validity_of(
-    feature: str, looks: list[tuple[Data, dict[str, NDArray[np.float64]]]]
-) -> Validity | None:
+def validity_of(feature: str, looks: Sequence[Look]) -> Validity | None:
     """Measure a feature; `looks` are the nodules it was chosen by, then those of the test.
 
     None where they name it for no nodule.
     """
     measured = []
-    for data, named in looks:
-        category = data.nodules.categories_of(feature)
+    for one in looks:
+        category = one.nodules.categories_of(feature)
         known = category != UNKNOWN
         if not known.any():
             return None
-        value, interval = weighted_auroc_with_interval(named[feature][known], category[known])
+        value, interval = weighted_auroc_with_interval(one.named[feature][known], category[known])
         measured.append((value, interval, int(known.sum())))
     value, interval, n = measured[-1]
     return Validity(
@@ -101,88 +126,206 @@ def calibration_curve(
     return tuple(points)
 
 
+class Measured(NamedTuple):
+    """All looks at nodules that a card is written from, a row a source."""
+
+    validation: list[Look]  # of all folds, each seen by the fold that did not learn from it
+    test: list[Look]  # scores are means over folds, calibrated
+    calibrations: list[Calibration]  # by fold
+
+
+def measured(
+    training: Training, folds: Sequence[Fold], features: Sequence[str], processes: Processes
+) -> Measured:
+    """Calibrate each fold on what it validates with, and look at the test nodules with all."""
+    chosen_by: list[list[Look]] = []  # by fold, then by source
+    tested: list[list[Look]] = []
+    calibrations = []
+    for network, sources in folds:
+
+        def looked(nodules: Nodules, by: NoduleNetwork = network) -> Look:
+            data = Data(nodules, by.backbone, training)
+            return Look(nodules, *look(by, data, features, processes))
+
+        here = [looked(of.validation.nodules) for of in sources]
+        calibration = FITS[training.calibration](
+            np.concatenate([one.scores for one in here]),
+            np.concatenate([one.nodules.chance for one in here]),
+        )
+        chosen_by.append(here)
+        tested.append(
+            [
+                seen._replace(scores=np.array([calibration(p) for p in seen.scores]))
+                for seen in (looked(of.test.nodules) for of in sources)
+            ]
+        )
+        calibrations.append(calibration)
+    return Measured(
+        [_side_by_side(of) for of in zip(*chosen_by, strict=True)],
+        [_mean_over_folds(of) for of in zip(*tested, strict=True)],
+        calibrations,
+    )
+
+
+def _side_by_side(looks: Sequence[Look]) -> Look:
+    return Look(
+        joined([one.nodules for one in looks]),
+        np.concatenate([one.scores for one in looks]),
+        {name: np.concatenate([one.named[name] for one in looks]) for name in looks[0].named},
+    )
+
+
+def _mean_over_folds(looks: Sequence[Look]) -> Look:
+    return Look(
+        looks[0].nodules,
+        np.mean([one.scores for one in looks], axis=0),
+        {name: np.mean([one.named[name] for one in looks], axis=0) for name in looks[0].named},
+    )
+
+
+def performance_of(source: Source, seen: Look, about: dict[str, str]) -> dict[str, Any]:
+    """Measure a model on the test nodules of a source."""
+    truth = seen.nodules.malignant
+    if source.crops:
+        return measure(source.crops, seen.scores, seen.named, about).model_dump(exclude={"model"})
+    semantic = {
+        feature: one.auroc for feature in seen.named if (one := validity_of(feature, [seen]))
+    }
+    if source.name == GENERATED:
+        return {
+            "n": len(truth),
+            "malignant": int(truth.sum()),
+            "model": diagnosis_auroc(seen.scores, truth),
+            "diameter_alone": diagnosis_auroc(seen.nodules.diameter_mm, truth),
+            "best_possible": diagnosis_auroc(seen.nodules.chance, truth),
+            "brier": round(float(np.mean((seen.scores - truth) ** 2)), 3),
+            "semantic": semantic,
+        }
+    patient = source.test.patient
+    found: dict[str, Any] = {
+        "nodules": len(truth),
+        "patients": len(np.unique(patient)),
+        "malignant": int(truth.sum()),
+        **pair_of(seen.scores, truth, patient).model_dump(),
+        "semantic": semantic,
+    }
+    calibration = calibration_of(seen.scores, truth, patient)
+    if calibration:
+        found["calibration"] = calibration.model_dump()
+    diameter = seen.nodules.diameter_mm
+    if np.isfinite(diameter).all():
+        joint = combined_scores(seen.scores, diameter, truth, patient)
+        found |= {
+            "baseline_diameter": pair_of(diameter, truth, patient).model_dump(),
+            "combined": pair_of(joint, truth, patient).model_dump(),
+            "model_minus_diameter": difference(seen.scores, diameter, truth, patient).model_dump(),
+        }
+    return found
+
+
+def fold_metrics(folds: Sequence[Fold], history: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Say of each fold how it went: its epochs, its best validation, and its AUROC there."""
+    lines = []
+    for number, (_, sources) in enumerate(folds):
+        epochs = [line for line in history if line["fold"] == number]
+        best = min(epochs, key=lambda line: line["validation_loss"], default=None)
+        lines.append(
+            {
+                "epochs": len(epochs),
+                "best_epoch": best and best["epoch"],
+                "validation_loss": best and best["validation_loss"],
+                "validation_auroc": best
+                and dict(zip([of.name for of in sources], best["validation_auroc"], strict=True)),
+                "patients": {
+                    of.name: [len(np.unique(part.patient)) for part in (of.train, of.validation)]
+                    for of in sources
+                },
+            }
+        )
+    return lines
+
+
 def write_card(
     training: Training,
     command: str,
     seconds: float,
-    network: NoduleNetwork,
-    sources: list[Parts],
+    folds: Sequence[Fold],
+    features: Sequence[str],
+    checkpoint: Checkpoint,
+    processes: Processes,
     folder: Path,
 ) -> None:
     """Calibrate on the validation nodules, measure on the test ones, and write the folder.
 
-    A feature counts as valid where it is on crops of real nodules, if these name it, and on
-    generated ones otherwise.
+    A feature counts as valid where it is on the last source that names it: crops and tables of
+    real nodules come after generated ones.
     """
-    chosen_by = [look(network, of.validation) for of in sources]
-    calibration = FITS[training.calibration](
-        np.concatenate([scores for scores, _ in chosen_by]),
-        np.concatenate([of.validation.nodules.chance for of in sources]),
-    )
-    tested = [look(network, of.test) for of in sources]
+    seen = measured(training, folds, features, processes)
+    if not processes.is_first:
+        return
+    sources = folds[0].sources
+    about = {"name": folder.name, "version": training.version}
     semantic: dict[str, Validity] = {}
     performance: dict[str, Any] = {}
-    curve: tuple[CalibrationPoint, ...] = ()
-    curve_truth = ""
-    for of, (_, before), (scores, named) in zip(sources, chosen_by, tested, strict=True):
-        for feature in LEARNED:
-            found = validity_of(feature, [(of.validation, before), (of.test, named)])
+    for of, before, after in zip(sources, seen.validation, seen.test, strict=True):
+        for feature in features:
+            found = validity_of(feature, [before, after])
             if found:
                 semantic[feature] = found
-        probabilities = np.array([calibration(p) for p in scores])
-        chance = of.test.nodules.chance
-        alone = np.arange(len(chance)).astype(str)
-        curve = calibration_curve(probabilities, chance, of.crops.patient if of.crops else alone)
-        curve_truth = (
-            "mean suspicion of nodules of patients held out" if of.crops else "generated nodules"
-        )
-        if of.crops:
-            about = {"name": folder.name, "version": training.version}
-            performance["crops of patients held out"] = measure(
-                of.crops, probabilities, named, about
-            ).model_dump(exclude={"model"})
-        else:
-            truth = of.test.nodules.malignant
-            performance["generated nodules held out"] = {
-                "n": len(truth),
-                "malignant": int(truth.sum()),
-                "model": diagnosis_auroc(scores, of.test),
-                "diameter_alone": diagnosis_auroc(of.test.nodules.diameter_mm, of.test),
-                "best_possible": diagnosis_auroc(of.test.nodules.chance, of.test),
-                "brier": round(float(np.mean((probabilities - truth) ** 2)), 3),
-                "semantic": {
-                    feature: found.auroc
-                    for feature in LEARNED
-                    if (found := validity_of(feature, [(of.test, named)]))
-                },
-            }
-    backbone = network.backbone
+        what = "nodules held out" if of.name == GENERATED else "of patients held out"
+        performance[f"{of.name} {what}"] = performance_of(of, after, about)
+    if training.folds > 1:
+        performance["out of fold"] = {
+            of.name: round(auroc(before.scores, before.nodules.malignant), 4)
+            for of, before in zip(sources, seen.validation, strict=True)
+        }
+    last, of_last = sources[-1], seen.test[-1]
+    curve = calibration_curve(of_last.scores, of_last.nodules.chance, last.test.patient)
+    backbone = folds[0].network.backbone
     card = Card(
         title=training.title,
         version=training.version,
         notice=training.notice,
-        demonstration=True,
-        backbone=BackboneSettings(name=f"local-dir:{BACKBONE_FOLDER}"),
+        demonstration=training.demonstration,
+        backbone=training.start,
         lora=training.lora,
-        folds=(FOLD_FILE,),
+        folds=tuple(fold_file(number) for number in range(len(folds))),
         input=InputContract(size=backbone.image_size, mean=backbone.mean, std=backbone.std),
-        token_mm=round(PLANE_MM / backbone.grid[0], 1),
-        semantic={feature: semantic[feature] for feature in LEARNED if feature in semantic},
+        token_mm=_token_mm(folds[0].network),
+        semantic={feature: semantic[feature] for feature in features if feature in semantic},
         calibration=curve,
-        calibration_truth=curve_truth,
+        calibration_truth=(
+            "mean suspicion, or truth, of nodules of patients held out"
+            if last.real and not last.crops
+            else "mean suspicion of nodules of patients held out"
+            if last.real
+            else "generated nodules"
+        ),
         performance=performance,
         training={
             "command": command,
             "seconds": round(seconds),
+            "processes": processes.count,
+            "device": processes.device.type,
             "nodules": {
-                name: [len(of.train.nodules), len(of.validation.nodules), len(of.test.nodules)]
-                for name, of in zip(("generated", "crops"), sources, strict=False)
+                of.name: [len(part.nodules) for part in (of.train, of.validation, of.test)]
+                for of in sources
             },
+            "folds": fold_metrics(folds, checkpoint.history),
         },
     )
-    save_file(network.trained_state(), folder / FOLD_FILE)
-    (folder / CALIBRATION).write_text(json.dumps([calibration.model_dump()], indent=2) + "\n")
-    (folder / PROMPTS).write_text(learned_prompts().model_dump_json(indent=2) + "\n")
+    (folder / CALIBRATION).write_text(
+        json.dumps([one.model_dump() for one in seen.calibrations], indent=2) + "\n"
+    )
+    (folder / PROMPTS).write_text(prompts_of(features).model_dump_json(indent=2) + "\n")
     (folder / CARD).write_text(card.model_dump_json(indent=2) + "\n")
     logger.info("%s", json.dumps(card.performance))
     logger.info("%s", {name: (v.auroc, v.valid) for name, v in semantic.items()})
+
+
+def _token_mm(network: NoduleNetwork) -> float:
+    """Return how wide a token of the image is; that of the whole plane where there is no grid."""
+    try:
+        return round(PLANE_MM / network.backbone.grid[0], 1)
+    except ModelUnusable:
+        return float(PLANE_MM)

@@ -6,24 +6,36 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from inference.backbone import LOCAL, BackboneSettings
 from inference.lora import LoraSettings
+
+BACKBONE_FOLDER = "backbone"
+Precision = Literal["float32", "bf16"]
 
 
 class Stage(BaseModel):
+    """Epochs over nodules drawn at random. The published stage has 100 epochs of batch 4."""
+
     model_config = ConfigDict(extra="forbid")
 
-    epochs: int
-    nodules_per_epoch: int
-    batch: int
-    learning_rate: float
+    epochs: int = Field(ge=1)
+    nodules_per_epoch: int | None = Field(
+        default=None, ge=1, description="By default as many as there are to train with."
+    )
+    batch: int = Field(ge=2, description="Of all processes together.")
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["one_cycle", "constant"] = "one_cycle"
     weight_decay: float = 0.1
-    views: int = Field(default=9, description="Planes of each nodule seen in a step.")
-    # Weight of naming the categories by prompts directly; 0 is the published loss.
-    prompt_loss: float = 0.0
-    patience: int = 5
+    views: int = Field(default=9, ge=1, le=9, description="Planes of each nodule in a step.")
+    prompt_loss: float = Field(
+        default=0.0, description="Weight of naming the categories by prompts; 0 is published."
+    )
+    patience: int = Field(default=5, ge=1, description="Epochs without a better validation.")
 
 
 class Augmentation(BaseModel):
+    """How images change from one look to the next."""
+
     model_config = ConfigDict(extra="forbid")
 
     shift_mm: float = 5.0
@@ -31,6 +43,15 @@ class Augmentation(BaseModel):
     degrees: float = 10.0
     noise: float = 0.02
     log_gamma: float = 0.2
+
+
+class Wording(BaseModel):
+    """How sentences about a nodule change (`inference/impressions.py`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    word_drop: float = Field(default=0.05, ge=0, lt=1, description="Share of words left out.")
+    short: float = Field(default=0.4, ge=0, le=1, description="Share of short sentences.")
 
 
 class Seeds(BaseModel):
@@ -44,14 +65,14 @@ class Seeds(BaseModel):
 
 
 class Patients(BaseModel):
-    """Which patients of the crops serve for what: the others are trained on.
+    """Which patients serve for what, where a table does not say: the others are trained on.
 
     A patient's part is drawn by a hash, so it stays when the table grows.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    kept_out: tuple[str, ...] = Field(description="Used for nothing at all.")
+    kept_out: tuple[str, ...] = Field(default=(), description="Used for nothing at all.")
     validation: float = Field(ge=0, le=1, description="Share of all patients.")
     test: float = Field(ge=0, le=1, description="Share of all patients.")
 
@@ -65,6 +86,25 @@ class Patients(BaseModel):
         return "validation" if place < self.test + self.validation else "train"
 
 
+class TableSource(BaseModel):
+    """A table of nodules (`inference/data/table.py`), and where its series are."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    table: Path = Field(description="Relative to the configuration.")
+    dicom: Path | None = Field(default=None, description="Folder of the DICOM series.")
+    dicomweb: str | None = Field(default=None, description="Root of a DICOMweb server.")
+
+
+class CropStore(BaseModel):
+    """Where planes that were cut are kept, and how much of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    folder: Path = Path("var/inference/crops")
+    limit_gb: float = Field(default=20.0, gt=0)
+
+
 class Training(BaseModel):
     """The whole of a training; nothing is set anywhere else."""
 
@@ -72,25 +112,41 @@ class Training(BaseModel):
 
     title: str
     version: str
-    notice: str
+    notice: str = Field(description="Shown to readers beside every prediction.")
+    demonstration: bool = False
     seed: int
-    seeds: Seeds
-    patients: Patients | None = Field(default=None, description="Of the crops, if any.")
+    # What is learned from: generated nodules, tables, and crops by --crops.
+    seeds: Seeds | None = Field(default=None, description="Of generated nodules, if any.")
+    data: tuple[TableSource, ...] = ()
+    patients: Patients | None = Field(default=None, description="Of tables and crops.")
+    folds: int = Field(default=1, ge=1, description="By patient; 1 validates on `validation`.")
+    crops: CropStore = CropStore()
+    cache: Path = Field(default=Path("var/inference"), description="Of generated nodules.")
+    # The network.
+    start: BackboneSettings = Field(
+        default=BackboneSettings(name=LOCAL + BACKBONE_FOLDER),
+        description="The CLIP that is adapted: an open_clip name, a hub id or a folder.",
+    )
     clip: dict[str, Any] | None = Field(
         default=None, description="An open_clip model configuration, to train from nothing."
     )
     lora: LoraSettings = LoraSettings()
+    # How it learns.
+    sampler: Literal["balanced", "uniform"] = "balanced"
     augmentation: Augmentation = Augmentation()
-    label_smoothing: float = 0.1
+    wording: Wording = Wording()
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     backbone: Stage | None = Field(
-        default=None, description="Without it, what lies in `backbone/` already is adapted."
+        default=None, description="With `clip`: the stage that trains it from nothing."
     )
     adaptation: Stage
+    precision: Precision = "float32"
     calibration: Literal["beta", "platt", "isotonic"] = "beta"
-    cache: Path = Path("var/inference")
 
     @model_validator(mode="after")
-    def _a_backbone_from_nothing_has_a_configuration(self) -> "Training":
+    def _agrees_with_itself(self) -> "Training":
         if (self.clip is None) != (self.backbone is None):
             raise ValueError("`clip` and `backbone` are given together, or neither is")
+        if self.clip and self.start.name != LOCAL + BACKBONE_FOLDER:
+            raise ValueError("a CLIP from nothing is not started from another one: leave `start`")
         return self

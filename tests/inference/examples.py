@@ -12,7 +12,13 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 from safetensors.torch import save_file
 
 from inference.archive import Volume
-from inference.backbone import BackboneSettings, full_tokenizer, load_backbone, new_backbone
+from inference.backbone import (
+    Backbone,
+    BackboneSettings,
+    full_tokenizer,
+    load_backbone,
+    new_backbone,
+)
 from inference.impressions import every_wording
 from inference.lora import LoraSettings
 from inference.model import Card, InputContract, Model, load_model
@@ -95,8 +101,8 @@ def randomise_lora(network: NoduleNetwork) -> None:
             torch.nn.init.normal_(parameter, std=0.3)
 
 
-def write_tiny_model(folder: Path, seed: int = 0, folds: int = 1) -> None:
-    """Write a model folder with random weights and all its parts."""
+def write_tiny_backbone(folder: Path, seed: int = 0) -> Backbone:
+    """Write the folder `backbone/` of a model, with random weights."""
     torch.manual_seed(seed)
     context = TINY_CLIP["text_cfg"]["context_length"]
     vocabulary = sorted(set(full_tokenizer(context)(every_wording()).flatten().tolist()))
@@ -104,6 +110,12 @@ def write_tiny_model(folder: Path, seed: int = 0, folds: int = 1) -> None:
     config = TINY_CLIP | {"text_cfg": text_config}
     backbone = new_backbone(config, vocabulary)
     backbone.save(config, folder / "backbone")
+    return backbone
+
+
+def write_tiny_model(folder: Path, seed: int = 0, folds: int = 1) -> None:
+    """Write a model folder with random weights and all its parts."""
+    backbone = write_tiny_backbone(folder, seed)
     names = tuple(f"fold{number}.safetensors" for number in range(folds))
     settings = BackboneSettings(name="local-dir:backbone")
     for name in names:

@@ -1,4 +1,8 @@
+import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,150 +14,239 @@ from safetensors.torch import load_file
 
 from inference.backbone import Tokenizer, full_tokenizer
 from inference.crops import read_crops
+from inference.data.__main__ import main as data_command
 from inference.errors import DataUnusable
 from inference.generated import generated_nodules
 from inference.impressions import every_wording, impression
-from inference.model import load_model
+from inference.model import Model, load_model
 from inference.predict import predict_nodule
 from inference.preprocess import nine_planes
 from inference.prompts import FEATURES, default_prompts, phrases
 from inference.settings import BUILT_IN_MODELS, Settings
-from inference.train import main, train
-from inference.training.adaptation import keep_checkpoint
+from inference.train import CHECKPOINT, main, train
+from inference.training.adaptation import train_network
 from inference.training.config import Patients
-from inference.training.parts import parts_of_crops
+from inference.training.parts import PARTS, crops_source, refuse_leakage
 from phantom import nodule_cube
 from tests.inference.crops import a_row, write_crops
-from tests.inference.examples import TINY_CLIP, a_volume
+from tests.inference.data.tables import a_nodule, written
+from tests.inference.examples import (
+    TINY_CLIP,
+    a_series,
+    a_volume,
+    write_series,
+    write_tiny_backbone,
+)
+from tests.stack import wait_until
+
+SEEDS = {"train": [1, 25], "validation": [101, 117], "test": [201, 225]}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where generated nodules are kept: drawing them takes longest."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def config(cache: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A small training that starts from nothing."""
+    monkeypatch.setattr("inference.validity.RESAMPLES", 10)
+    monkeypatch.setattr("inference.estimates.RESAMPLES", 10)
+    config: dict[str, Any] = yaml.safe_load(
+        (BUILT_IN_MODELS / "demonstration" / "train.yaml").read_text()
+    )
+    config.pop("patients")
+    config |= {"seeds": SEEDS, "clip": TINY_CLIP, "cache": str(cache)}
+    config["adaptation"] |= {"epochs": 1, "nodules_per_epoch": 8, "batch": 4}
+    config["backbone"] = dict(config["adaptation"])
+    return config
+
+
+def trained(folder: Path, config: dict[str, Any], table: Path | None = None) -> Model:
+    folder.mkdir(exist_ok=True)
+    (folder / "train.yaml").write_text(yaml.safe_dump(config))
+    train(folder / "train.yaml", Settings(threads=1), table)
+    return load_model(folder.name, folder.parent, torch.device("cpu"))
+
+
+def without_backbone(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same, adapting a backbone with random weights, which takes no time."""
+    write_tiny_backbone(folder)
+    return {k: v for k, v in config.items() if k not in {"clip", "backbone"}}
 
 
 def test_a_training_ends_in_a_model_folder_that_predicts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("inference.validity.RESAMPLES", 20)
-    config = yaml.safe_load((BUILT_IN_MODELS / "demonstration" / "train.yaml").read_text())
-    config.pop("patients", None)
-    config |= {
-        "seeds": {"train": [1, 25], "validation": [101, 117], "test": [201, 225]},
-        "clip": TINY_CLIP,
-        "cache": str(tmp_path / "cache"),
-    }
-    for stage in ("backbone", "adaptation"):
-        config[stage] = config["adaptation"] | {"epochs": 1, "nodules_per_epoch": 8, "batch": 4}
-    (tmp_path / "small").mkdir()
-    (tmp_path / "small" / "train.yaml").write_text(yaml.safe_dump(config))
-    train(tmp_path / "small" / "train.yaml", Settings(threads=1))
-
-    model = load_model("small", tmp_path, torch.device("cpu"))
+    model = trained(tmp_path / "small", config)
     measured = model.card.performance["generated nodules held out"]
     assert measured["n"] == 24
     assert set(measured) >= {"model", "diameter_alone", "best_possible"}
+    assert model.card.demonstration
     assert 0 < predict_nodule(model, a_volume(), (0, 0, 0))["probability"] < 1
+    kept = json.loads((tmp_path / "small" / "training.json").read_text())
+    assert kept["label_smoothing"] == 0.1  # a default that the file does not say
+    (line,) = (tmp_path / "small" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["epoch"] == 1
 
-    # Without a configuration of it, the backbone that is there is adapted and stays.
+    # Without a configuration of it, the backbone that is there is adapted and stays; in bf16.
     weights = tmp_path / "small" / "backbone" / "open_clip_model.safetensors"
     before = weights.read_bytes()
-    (tmp_path / "small" / "train.yaml").write_text(
-        yaml.safe_dump({k: v for k, v in config.items() if k not in {"clip", "backbone"}})
-    )
-    train(tmp_path / "small" / "train.yaml", Settings(threads=1))
+    config = {k: v for k, v in config.items() if k not in {"clip", "backbone"}}
+    again = trained(tmp_path / "small", config | {"precision": "bf16"})
     assert weights.read_bytes() == before
-    assert load_model("small", tmp_path, torch.device("cpu")).hash != model.hash
+    assert again.hash != model.hash
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from inference.settings import Settings
+from inference.train import train
+train(Path(sys.argv[1]), Settings(threads=1))
+"""
+
+
+def test_a_training_killed_outright_goes_on_and_ends_as_if_it_had_not_been(
+    tmp_path: Path, config: dict[str, Any]
+) -> None:
+    config = without_backbone(config, tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "killed")
+    config["folds"] = 1
+    config["adaptation"] |= {"epochs": 40, "patience": 40}
+    trained(tmp_path / "whole", config)
+    expected = load_file(tmp_path / "whole" / "fold0.safetensors")
+
+    file, checkpoint = tmp_path / "killed" / "train.yaml", tmp_path / "killed" / CHECKPOINT
+    file.write_text(yaml.safe_dump(config))
+    running = subprocess.Popen([sys.executable, "-c", KILLED, str(file)])
+    wait_until(checkpoint.is_file, "an epoch is over", 300)
+    running.kill()  # SIGKILL: it can tidy nothing up
+    assert running.wait() == -signal.SIGKILL
+    epochs = torch.load(checkpoint, weights_only=True)["epoch"]
+    assert 1 <= epochs < 40
+
+    config["adaptation"]["learning_rate"] *= 2
+    with pytest.raises(DataUnusable, match="another configuration"):
+        trained(tmp_path / "killed", config)
+    config["adaptation"]["learning_rate"] /= 2
+    trained(tmp_path / "killed", config)
+    assert not checkpoint.exists()
+    found = load_file(tmp_path / "killed" / "fold0.safetensors")
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    lines = (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == list(range(1, 41))
+
+
+def test_folds_are_trained_on_other_patients_and_a_fold_that_is_done_is_not_done_again(
+    tmp_path: Path, config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = without_backbone(config, tmp_path / "folds")
+    config |= {
+        "folds": 3,
+        "patients": {"validation": 0.0, "test": 0.3},  # folds validate
+        "data": [{"table": "../crops/nodules.csv"}],
+    }
+    del config["seeds"]
+    rows = [a_row(number, 5 + 10 * (number % 2)) for number in range(80)]
+    crops = write_crops(tmp_path / "crops", rows)
+    assert data_command(["crops", str(crops), "--out", str(crops.parent / "nodules.csv")]) == 0
+
+    honest, seen = train_network, []
+
+    def dies_in_the_last(*arguments: Any) -> None:
+        seen.append(arguments[-1])
+        if arguments[-1] == 2 and len(seen) == 3:
+            raise Killed
+        honest(*arguments)
+
+    monkeypatch.setattr("inference.train.train_network", dies_in_the_last)
+    with pytest.raises(Killed):
+        trained(tmp_path / "folds", config)
+    model = trained(tmp_path / "folds", config)
+    assert seen == [0, 1, 2, 2]
+    assert len(model.networks) == len(model.calibrations) == 3
+    folds = model.card.training["folds"]
+    assert [fold["epochs"] for fold in folds] == [1, 1, 1]
+    patients = [fold["patients"]["nodules"] for fold in folds]
+    held = model.card.performance["nodules of patients held out"]
+    # Of 40 patients, each outside of the test is held out by one fold.
+    assert sum(validation for _, validation in patients) == 40 - held["patients"]
+    assert all(train + validation == 40 - held["patients"] for train, validation in patients)
+    assert set(model.card.performance["out of fold"]) == {"nodules"}
+    kept = json.loads((tmp_path / "folds" / "patients.json").read_text())
+    assert len({*kept["train"], *kept["validation"]}) == 40 - held["patients"]
 
 
 class Killed(BaseException):
     pass
 
 
-def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_training_on_volumes_of_a_table_reports_on_patients_it_never_saw(
+    tmp_path: Path, config: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("inference.validity.RESAMPLES", 5)
-    monkeypatch.setattr("inference.estimates.RESAMPLES", 5)
-    config = yaml.safe_load((BUILT_IN_MODELS / "demonstration" / "train.yaml").read_text())
-    config.pop("patients", None)
+    config = without_backbone(config, tmp_path / "small")
+    del config["seeds"]
     config |= {
-        "seeds": {"train": [1, 25], "validation": [101, 117], "test": [201, 217]},
-        "clip": TINY_CLIP,
-        "cache": str(tmp_path / "cache"),
+        "data": [{"table": "nodules.csv", "dicom": "ct"}],
+        "crops": {"folder": str(tmp_path / "kept")},
     }
-    config["adaptation"] |= {"epochs": 3, "nodules_per_epoch": 8, "batch": 4}
-    config["backbone"] = config["adaptation"] | {"epochs": 1}
+    nodules = []
+    for number in range(12):
+        cube = nodule_cube(number).hu[::2]
+        series = a_series(
+            np.rint(cube).astype(np.int16), (1, 1, 2), (-50, -50, -50),
+            SeriesInstanceUID=f"1.2.{number}",
+        )  # fmt: skip
+        write_series(series, tmp_path / "small" / "ct" / str(number))
+        split = ("train", "validation", "test")[number // 2 % 3]
+        nodules.append(a_nodule(number, x=0, y=0, z=0, split=split, diameter_mm=5 + number))
+    written(tmp_path / "small", *nodules)
+    model = trained(tmp_path / "small", config)
+    held = model.card.performance["nodules of patients held out"]
+    assert (held["nodules"], held["patients"], held["malignant"]) == (4, 4, 2)
+    assert model.card.semantic == {}  # nobody named any feature
+    assert len(list((tmp_path / "kept").glob("*/*.npy"))) == 12
 
-    def trained(name: str) -> dict[str, torch.Tensor]:
-        (tmp_path / name).mkdir(exist_ok=True)
-        (tmp_path / name / "train.yaml").write_text(yaml.safe_dump(config))
-        train(tmp_path / name / "train.yaml", Settings(threads=1))
-        weights: dict[str, torch.Tensor] = load_file(tmp_path / name / "fold0.safetensors")
-        return weights
-
-    expected = trained("whole")
-    honest = keep_checkpoint
-
-    def dies(file: Path, content: dict[str, Any]) -> None:
-        honest(file, content)
-        if content["epoch"] == 2:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr("inference.training.adaptation.keep_checkpoint", dies)
-        with pytest.raises(Killed):
-            trained("killed")
-    checkpoint = tmp_path / "killed" / "training.checkpoint"
-    assert checkpoint.is_file()
-    config["adaptation"]["learning_rate"] *= 2
-    with pytest.raises(DataUnusable, match="another configuration"):
-        trained("killed")
-    config["adaptation"]["learning_rate"] /= 2
-    found = trained("killed")
-    assert not checkpoint.exists()
-    assert found.keys() == expected.keys()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    nodules[0] = nodules[0].model_copy(update={"patient": nodules[2].patient})
+    written(tmp_path / "small", *nodules)
+    with pytest.raises(DataUnusable, match=r"patient P2 is in train .*, validation .*"):
+        trained(tmp_path / "small", config)
 
 
 def test_a_training_on_crops_keeps_patients_apart_and_reports_on_those_it_never_saw(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("inference.validity.RESAMPLES", 20)
-    monkeypatch.setattr("inference.estimates.RESAMPLES", 20)
-    config = yaml.safe_load((BUILT_IN_MODELS / "demonstration" / "train.yaml").read_text())
-    config |= {
-        "seeds": {"train": [1, 9], "validation": [101, 109], "test": [201, 209]},
-        "patients": {"kept_out": ["P3"], "validation": 0.3, "test": 0.3},
-        "clip": TINY_CLIP,
-        "cache": str(tmp_path / "cache"),
-    }
-    for stage in ("backbone", "adaptation"):
-        config[stage] = config["adaptation"] | {
-            "epochs": 1, "nodules_per_epoch": 8, "batch": 4, "views": 2
-        }  # fmt: skip
+    config = without_backbone(config, tmp_path / "small")
+    config["patients"] = {"kept_out": ["P3"], "validation": 0.3, "test": 0.3}
+    config["adaptation"]["views"] = 2
     rows = [a_row(number, 5 + 10 * (number % 2)) for number in range(60)]
     table = write_crops(tmp_path / "crops", rows)
-    (tmp_path / "small").mkdir()
-    (tmp_path / "small" / "train.yaml").write_text(yaml.safe_dump(config))
     with pytest.raises(DataUnusable, match="--crops"):
-        train(tmp_path / "small" / "train.yaml", Settings(threads=1))
-    train(tmp_path / "small" / "train.yaml", Settings(threads=1), table)
+        trained(tmp_path / "small", config)
+    model = trained(tmp_path / "small", config, table)
 
     patients = Patients.model_validate(config["patients"])
     held_out = [row for row in rows if patients.part_of(row["patient_id"]) == "test"]
-    model = load_model("small", tmp_path, torch.device("cpu"))
     measured = model.card.performance["crops of patients held out"]
     assert measured["nodules"] == len(held_out)
     assert measured["baseline_diameter"]["auroc"]["estimate"] == 1
-    split = parts_of_crops(read_crops(table), patients)
-    seen = [set(split[name].patient) for name in ("train", "validation", "test")]
+    source = crops_source(read_crops(table), patients)
+    seen = [set(getattr(source, name).patient) for name in PARTS]
     assert len(set.union(*seen)) == sum(len(one) for one in seen)
     assert "P3" not in set.union(*seen)
 
     # The same image under two names, in two parts.
-    trained, tested = (split[name].patient[0] for name in ("train", "test"))
+    trained_on, tested = (getattr(source, name).patient[0] for name in ("train", "test"))
     first, second = (
-        next(row["file"] for row in rows if row["patient_id"] == one) for one in (trained, tested)
+        next(row["file"] for row in rows if row["patient_id"] == one)
+        for one in (trained_on, tested)
     )
     shutil.copy(table.parent / "images" / first, table.parent / "images" / second)
-    with pytest.raises(DataUnusable, match=f"{trained} .*{tested} .* share an image"):
-        parts_of_crops(read_crops(table), patients)
+    with pytest.raises(DataUnusable, match=f"{trained_on} .*{tested} .* share an image"):
+        refuse_leakage([crops_source(read_crops(table), patients)])
 
 
 def test_what_training_sees_is_what_prediction_sees(tmp_path: Path) -> None:
@@ -172,7 +265,8 @@ def test_every_word_of_impressions_and_prompts_is_in_the_vocabulary() -> None:
     rng = np.random.default_rng(0)
     for _ in range(300):
         features = {name: str(rng.choice(choice)) for name, choice in FEATURES.items()}
-        text = impression(features, float(rng.uniform(3, 40)), rng)
+        mm = float(rng.uniform(3, 40)) if rng.random() < 0.8 else np.nan
+        text = impression(features, mm, rng)
         assert known([text]).shape == (1, 48)
     for categories in default_prompts().root.values():
         for sentences in categories.values():
