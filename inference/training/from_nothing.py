@@ -17,9 +17,9 @@ from inference.training.adaptation import optimiser, seeded
 from inference.training.batches import SIZES_MM, Data, batches, steps_of
 from inference.training.config import Stage, Training
 from inference.training.losses import (
-    columns_of,
     contrastive_loss,
     known_cross_entropy,
+    learned_columns,
     prompt_loss,
 )
 from inference.training.processes import Processes
@@ -75,7 +75,7 @@ def train_backbone(
             text = functional.normalize(together(backbone.encode_texts(batch.tokens)), dim=1)
             chances, categories = together(batch.chances), together(batch.categories)
             temperature = scale.clamp(0, np.log(100)).exp()
-            named = zip(classifiers[2:], columns_of(categories, features), strict=True)
+            named = zip(classifiers[2:], learned_columns(categories, features), strict=True)
             loss = (
                 contrastive_loss(image, text, temperature, training.label_smoothing)
                 + functional.cross_entropy(classifiers[0](pooled * 10), chances)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from inference.generated import LEARNED
 from inference.network import ImageOutput, TextOutput
 from inference.nodules import UNKNOWN
 from inference.prompts import FEATURES, phrases
@@ -45,7 +46,7 @@ def prompt_loss(
     scale: torch.Tensor,
     embed: Callable[[list[str]], torch.Tensor],
     rng: np.random.Generator,
-    features: Sequence[str],
+    features: Sequence[str] = LEARNED,
 ) -> torch.Tensor:
     """Return the mean cross-entropy of naming each feature's category by one prompt each."""
     names = [(feature, category) for feature in features for category in FEATURES[feature]]
@@ -66,6 +67,8 @@ def known_cross_entropy(logits: torch.Tensor, named: torch.Tensor) -> torch.Tens
     return total / (named != UNKNOWN).sum().clamp(min=1)
 
 
-def columns_of(categories: torch.Tensor, features: Sequence[str]) -> list[torch.Tensor]:
+def learned_columns(
+    categories: torch.Tensor, features: Sequence[str] = LEARNED
+) -> list[torch.Tensor]:
     """Return the columns of (n, len(FEATURES)) that are these features'."""
     return [categories[:, list(FEATURES).index(feature)] for feature in features]
