@@ -47,6 +47,7 @@ DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
 
 SETTINGS = (
     *("SECRET_KEY", "SERVICE_TOKEN", "DATABASE_URL", "OWNER_DATABASE_URL"),
+    "WORKER_DATABASE_URL",
     *("BROKER_URL", "DICOMWEB_URL", "VAR_DIR"),
     *("ARCHIVE_URL", "ARCHIVE_TOKEN", "ARCHIVE_DIR", "ALLOWED_HOSTS"),
 )
@@ -155,6 +156,7 @@ class Demo:
             owner = self.postgres.url("reread")
             self.environment["OWNER_DATABASE_URL"] = owner
             self.environment["DATABASE_URL"] = roles.as_role(owner, roles.SITE_ROLE)
+            self.environment["WORKER_DATABASE_URL"] = roles.as_role(owner, roles.WORKER_ROLE)
         # Before anything else is done with them.
         try:
             with _connected(*roles.owner_of(self.environment)):
@@ -258,7 +260,8 @@ class Demo:
 
         def child(name: str, log: str, *words: str, **options: Any) -> Child:
             path = self.logs / f"{log}.log"
-            environment = roles.of_the_site(self.environment)
+            of = roles.of_the_worker if name == "site worker" else roles.of_the_site
+            environment = of(self.environment)
             return Child(name, [*run, *words], path, environment, **options)
 
         return [

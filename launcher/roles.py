@@ -10,6 +10,7 @@ import broker
 from launcher.problem import LaunchProblem
 
 SITE_ROLE = "reread_site"
+WORKER_ROLE = "reread_worker"
 QUEUES = "queues"
 
 
@@ -56,8 +57,18 @@ def make_queues(owner_url: str, site_url: str) -> str:
 
 
 def of_the_site(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a process that serves readers: the owner's address is not in it."""
-    return {name: value for name, value in environment.items() if name != "OWNER_DATABASE_URL"}
+    """Return the environment of a process that serves readers.
+
+    The addresses of the owner and of the worker, who may see the truth, are not in it.
+    """
+    hidden = {"OWNER_DATABASE_URL", "WORKER_DATABASE_URL"}
+    return {name: value for name, value in environment.items() if name not in hidden}
+
+
+def of_the_worker(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the site's worker, which logs in as a role of its own."""
+    own = environment.get("WORKER_DATABASE_URL") or environment["DATABASE_URL"]
+    return {**of_the_site(environment), "DATABASE_URL": own}
 
 
 def owner_of(environment: Mapping[str, str]) -> tuple[str, str]:

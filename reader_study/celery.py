@@ -18,6 +18,7 @@ app.conf.update(
     beat_schedule={
         "sweep-predictions": {"task": "reader_study.sweep_predictions", "schedule": 30.0},
         "alive": {"task": "reader_study.note_alive", "schedule": 30.0, "kwargs": {"kind": "site"}},
+        "sweep-desk-tasks": {"task": "reader_study.sweep_desk_tasks", "schedule": 60.0},
         "note-paces": {"task": "reader_study.note_paces", "schedule": 20.0},
         "sweep-imports": {"task": "reader_study.sweep_imports", "schedule": 30.0},
         "sweep-results": {"task": "reader_study.sweep_results", "schedule": 60.0},

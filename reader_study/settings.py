@@ -104,6 +104,9 @@ SITE_DATABASE = _database(
 # manage.py logs in as the owner of the tables, where that is another role than the site's.
 _owner = _database("OWNER_DATABASE_URL", "") if _switch("MANAGE") else {}
 DATABASES = {"default": {**_owner, "CONN_MAX_AGE": 0} if _owner else SITE_DATABASE}
+# The role of the site's worker, which may see the truth, for manage.py create_roles to make.
+_worker = os.environ.get("WORKER_DATABASE_URL", "") if _switch("MANAGE") else ""
+WORKER_DATABASE = dj_database_url.parse(_worker) if _worker else None
 DEBUG = _switch("DEBUG")
 ALLOWED_HOSTS = _words("ALLOWED_HOSTS", "127.0.0.1 localhost [::1]")
 CSRF_TRUSTED_ORIGINS = _words("CSRF_TRUSTED_ORIGINS")

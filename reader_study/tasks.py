@@ -5,6 +5,9 @@ from typing import Any
 from django.utils import timezone
 
 from reader_study.actions.computation import compute_results as compute
+from reader_study.actions.desk import RUN as RUN_DESK_TASK
+from reader_study.actions.desk import resend_lost_desk_tasks
+from reader_study.actions.desk import run_desk_task as do
 from reader_study.actions.heartbeat import ALIVE, note_alive
 from reader_study.actions.importing import run_import as run
 from reader_study.actions.imports import RUN, resend_lost_imports
@@ -62,3 +65,15 @@ def run_import(*, job_id: int) -> None:
 def sweep_imports() -> None:
     """Take up imports whose worker has died."""
     resend_lost_imports(now=timezone.now())
+
+
+@app.task(name=RUN_DESK_TASK)
+def run_desk_task(*, task_id: int) -> None:
+    """Do what the desk asked for; told twice, it is done once."""
+    do(task_id=task_id, now=timezone.now())
+
+
+@app.task(name="reader_study.sweep_desk_tasks")
+def sweep_desk_tasks() -> None:
+    """Send again what the desk asked for and was lost."""
+    resend_lost_desk_tasks(now=timezone.now())

@@ -7,6 +7,7 @@ from reader_study.api.desk import urls as desk
 from reader_study.pages import (
     accesses,
     accounts,
+    allocation,
     conduct,
     display,
     health,
@@ -38,6 +39,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/people/invite", people.invite_member, name="study-invite"),
     path("studies/<slug:slug>/people/waive", people.waive, name="study-waive"),
     path("studies/<slug:slug>/people/key", people.key, name="study-key"),
+    path("studies/<slug:slug>/allocation", allocation.allocation, name="study-allocation"),
+    path("studies/<slug:slug>/allocation/now", allocation.now, name="study-allocation-now"),
     path("studies/<slug:slug>/progress", progress.progress, name="study-progress"),
     path("studies/<slug:slug>/progress/now", progress.progress_now, name="study-progress-now"),
     path("studies/<slug:slug>/open", study.open_readings, name="study-open"),

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 
 from reader_study.actions.locked import must_not_be_locked
 from reader_study.actions.protocol import first_version
+from reader_study.actions.readiness import checklist, missing
 from reader_study.actions.reference import truth_of_cases
 from reader_study.domain.allocation import Case as ToDeal
 from reader_study.domain.allocation import Place, deal
@@ -16,10 +17,7 @@ from reader_study.domain.errors import StudyFrozen, StudyNotOpen
 from reader_study.domain.protocol import parse_protocol, protocol_hash
 from reader_study.models import (
     Case,
-    Job,
-    JobStatus,
     Membership,
-    Nodule,
     Reading,
     Role,
     Study,
@@ -199,62 +197,6 @@ def deal_out(study: Study, readers: Sequence[str], cases: Sequence[Case]) -> lis
     )
 
 
-class Progress(NamedTuple):
-    """Predictions of a study by status."""
-
-    wanted: int
-    done: int
-    failed: int
-
-    @property
-    def ended(self) -> int:
-        """How many will not change any more."""
-        return self.done + self.failed
-
-
-def prediction_progress(study: Study) -> Progress:
-    """Count the predictions of `study`'s model."""
-    jobs = Job.objects.filter(
-        nodule__series__case__study=study, model=study.protocol["ai"]["model"]
-    )
-    counts = jobs.aggregate(
-        done=Count("pk", filter=Q(status=JobStatus.DONE)),
-        failed=Count("pk", filter=Q(status=JobStatus.FAILED)),
-    )
-    return Progress(Nodule.objects.of_study(study).count(), counts["done"], counts["failed"])
-
-
-class Check(NamedTuple):
-    """One line of the list of what a study needs before it can open."""
-
-    name: str
-    detail: str
-    met: bool
-
-
-def checklist(study: Study) -> list[Check]:
-    """Return what `study` needs before readings can begin, and whether it is there."""
-    readers = study.members.readers().count()
-    cases = Case.objects.filter(study=study).count()
-    progress = prediction_progress(study)
-    told = study.rules.ai.when_inference_failed == "read_and_tell"
-    predicted = progress.done + (progress.failed if told else 0)
-    detail = f"{progress.done} of {progress.wanted} nodules predicted"
-    if progress.failed:
-        detail += f", {progress.failed} failed"
-        detail += " (readers are told so after the lock)" if told else ""
-    return [
-        Check("Cases", f"{cases} imported, {progress.wanted} nodules", progress.wanted > 0),
-        Check("Readers", f"{readers} invited", readers > 0),
-        Check(
-            "Allocation",
-            "dealt out" if study.allocated_at else "not dealt out yet",
-            study.allocated_at is not None,
-        ),
-        Check("AI", detail, progress.wanted > 0 and predicted >= progress.wanted),
-    ]
-
-
 @transaction.atomic
 def open_study(*, study: Study, now: datetime) -> Study:
     """Let readings begin; opening twice changes nothing.
@@ -266,9 +208,9 @@ def open_study(*, study: Study, now: datetime) -> Study:
     study = Study.objects.select_for_update().get(pk=study.pk)
     must_not_be_locked(study)
     if study.opened_at is None:
-        missing = [f"{check.name}: {check.detail}" for check in checklist(study) if not check.met]
-        if missing:
-            raise StudyNotOpen("The study cannot open yet. " + "; ".join(missing) + ".")
+        wanted = [f"{check.name}: {check.detail}" for check in missing(checklist(study, now))]
+        if wanted:
+            raise StudyNotOpen("The study cannot open yet. " + "; ".join(wanted) + ".")
         study.opened_at = now
         study.save(update_fields=["opened_at"])
     return study
@@ -278,7 +220,7 @@ def open_if_ready(*, study: Study, now: datetime) -> bool:
     """Open a study whose protocol says it opens by itself, once nothing is missing."""
     if study.opened_at is not None:
         return True
-    if study.rules.opens != "when_ready" or not all(check.met for check in checklist(study)):
+    if study.rules.opens != "when_ready" or missing(checklist(study, now)):
         return False
     open_study(study=study, now=now)
     return True

@@ -52,12 +52,17 @@ class Broken(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """How many records of each kind hold, the link of the last, and what is broken first."""
+    """How many records of each kind hold, the link of the last, and what is broken first.
+
+    Of the kinds in `unseen` the links were followed, and the rows not looked at: whoever asked
+    has no right to see them.
+    """
 
     counts: dict[str, int]
     length: int
     head: bytes
     broken: Broken | None
+    unseen: frozenset[str] = frozenset()
 
 
 class _Found(Exception):
@@ -91,8 +96,8 @@ def verify_study(
         try:
             run.everything()
         except _Found as found:
-            return Verification(dict(run.counts), run.number, run.link, found.broken)
-    return Verification(dict(run.counts), run.number, run.link, None)
+            return Verification(dict(run.counts), run.number, run.link, found.broken, run.unseen)
+    return Verification(dict(run.counts), run.number, run.link, None, run.unseen)
 
 
 class _Pass:
@@ -107,6 +112,8 @@ class _Pass:
         self.met = noted is None
         self.counts: Counter[str] = Counter()
         self.locked = False
+        # The role that serves readers cannot see what is of the truth: it follows their links.
+        self.unseen = _unreadable_kinds()
 
     def everything(self) -> None:
         """Raise `_Found` at the first thing that is broken."""
@@ -156,18 +163,22 @@ class _Pass:
             if (kind, version) not in CONTENTS:
                 problem = f"nothing is known of {kind} records of version {version}"
                 raise _Found(self.number + 1, "chain", None, problem)
+            if kind in self.unseen:
+                continue
             found = _contents(kind, version, wanted)
             for row_id, what in self._derived(kind, wanted, found):
                 problems[kind, row_id] = what
             rows[kind, version] = found
         for record in batch:
-            self._record(record, rows[record.kind, record.version].get(record.row_id))
+            if record.kind not in self.unseen:
+                self._row(record, rows[record.kind, record.version].get(record.row_id))
+            self._record(record)
             if wrong := problems.get((record.kind, record.row_id)):
                 raise _Found(record.number, record.kind, record.row_id, wrong)
             self.counts[record.kind] += 1
 
-    def _record(self, record: Record, row: tuple[int, str] | None) -> None:
-        """Follow the chain by one record, whose row is now of this study and content."""
+    def _row(self, record: Record, row: tuple[int, str] | None) -> None:
+        """Hold a row, as it is now, against its record."""
         place = (record.number, record.kind, record.row_id)
         if record.number != self.number + 1:
             raise _Found(self.number + 1, "chain", None, "this record is missing")
@@ -179,6 +190,12 @@ class _Pass:
         if content_hash(content) != bytes(record.content):
             problem = f"its content is not what was recorded; now it is {_short(content)}"
             raise _Found(*place, problem)
+
+    def _record(self, record: Record) -> None:
+        """Follow the chain by one record."""
+        place = (record.number, record.kind, record.row_id)
+        if record.number != self.number + 1:
+            raise _Found(self.number + 1, "chain", None, "this record is missing")
         if self.locked and record.kind not in AFTER_LOCK:
             raise _Found(*place, "it was recorded after the database was locked")
         if record.kind == "database_lock":
@@ -260,7 +277,10 @@ class _Pass:
 
     def _unrecorded(self) -> None:
         """Look for rows that were put in without being recorded."""
-        for kind, content in {kind: content for (kind, _), content in CONTENTS.items()}.items():
+        contents = {kind: content for (kind, _), content in CONTENTS.items()}
+        for kind, content in contents.items():
+            if kind in self.unseen:
+                continue
             query = (
                 f"select min(t.id) from {content.source} where {content.study} = %s "  # noqa: S608
                 "and not exists (select from reader_study_record k "
@@ -318,6 +338,18 @@ where m.study_id = %s and (
 )
 order by r.id limit 1
 """
+
+
+def _unreadable_kinds() -> frozenset[str]:
+    """Return the kinds whose rows the role that is logged in has no right to read."""
+    tables = {kind: content.source.split()[0] for (kind, _), content in CONTENTS.items()}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select kind from unnest(%s::text[], %s::text[]) as t (kind, name) "
+            "where not has_table_privilege(current_user, name, 'select')",
+            [list(tables), list(tables.values())],
+        )
+        return frozenset(kind for (kind,) in cursor)
 
 
 def _contents(kind: str, version: int, ids: list[int]) -> dict[int, tuple[int, str]]:

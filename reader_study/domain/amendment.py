@@ -27,6 +27,7 @@ AMENDABLE: frozenset[Place] = frozenset(
         ("questionnaire",),
         ("analysis",),
         ("conduct",),
+        ("truth",),
         ("design", "washout_days"),
         ("ai", "when_inference_failed"),
     }

@@ -47,7 +47,8 @@ class Conduct(Strict):
     after the other, and none is seen again. `readings_a_day` counts those that are begun, by
     days in UTC.
 
-    `quality` says what the desk is shown as odd; readers are told nothing of it.
+    `quality` says what the desk is shown as odd; readers are told nothing of it. With `lock_by`
+    two, another coordinator or an investigator confirms the lock of the database.
     """
 
     signature: Literal["off", "required", "before_next_session"] = later("off")
@@ -56,6 +57,7 @@ class Conduct(Strict):
     breaks: Breaks | None = later(None)
     readings_a_day: int | None = later(None, ge=1, le=1000)
     quality: Quality = later(Quality())
+    lock_by: Literal["one", "two"] = later("one")
 
     @property
     def restrains(self) -> bool:

@@ -204,3 +204,21 @@ class TooManyCalls(Refusal):
     """A personal access token was used more often than a minute allows."""
 
     code = "too_many_calls"
+
+
+class DeskTaskRefused(Refusal):
+    """What the desk asks the site's worker for is asked for already."""
+
+    code = "desk_task_refused"
+
+
+class TruthRefused(Refusal):
+    """A read or an adjudication of the truth panel, or a list of truths, that cannot be taken."""
+
+    code = "truth_refused"
+
+
+class ReviewRefused(Refusal):
+    """A deviation cannot be reviewed as asked."""
+
+    code = "review_refused"

@@ -23,6 +23,7 @@ from reader_study.domain.images import Images
 from reader_study.domain.mistakes import Mistake, Mistakes, Place, mistakes_of
 from reader_study.domain.questionnaire import Questionnaire
 from reader_study.domain.strict import Strict, later
+from reader_study.domain.truth import Truth
 
 
 class Restrictions(Strict):
@@ -77,6 +78,7 @@ class Protocol(Strict):
     questionnaire: Questionnaire
     conduct: Conduct = later(Conduct())
     images: Images = later(Images())
+    truth: Truth = later(Truth())
     analysis: Analysis | None = later(None)
 
     def shows_priors(self, arm: str) -> bool:

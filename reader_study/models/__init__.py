@@ -6,8 +6,9 @@ load or use the truth, and by nothing that serves a reader. `apps.py` loads it f
 
 from reader_study.models.access import Access, Accessed
 from reader_study.models.account import Membership, Role, User
-from reader_study.models.conduct import DatabaseLock, EarlyOpening, Skip, Unlock
-from reader_study.models.deviation import Deviation
+from reader_study.models.conduct import DatabaseLock, EarlyOpening, LockProposal, Skip, Unlock
+from reader_study.models.desk import DeskTask, DeskTaskKind, DeskTaskStatus
+from reader_study.models.deviation import Deviation, DeviationReview
 from reader_study.models.display import DisplayCheck, ReaderPreferences
 from reader_study.models.event import Event
 from reader_study.models.imports import (
@@ -39,7 +40,11 @@ __all__ = [
     "CaseChange",
     "Chain",
     "DatabaseLock",
+    "DeskTask",
+    "DeskTaskKind",
+    "DeskTaskStatus",
     "Deviation",
+    "DeviationReview",
     "DisplayCheck",
     "Draft",
     "EarlyOpening",
@@ -53,6 +58,7 @@ __all__ = [
     "Job",
     "JobStatus",
     "KeyAccess",
+    "LockProposal",
     "Mark",
     "Membership",
     "ModelVersion",

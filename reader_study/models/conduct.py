@@ -97,3 +97,26 @@ class DatabaseLock(models.Model):
 
     def __str__(self) -> str:
         return f"database lock of study {self.study_id}"
+
+
+class LockProposal(models.Model):
+    """That a coordinator wants the database locked, where the protocol asks for two persons.
+
+    Another one confirms it by locking: what was accepted as open is then held against what is
+    open. A database trigger refuses every change.
+    """
+
+    study = models.ForeignKey(Study, models.PROTECT, related_name="lock_proposals")
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    statement = models.TextField()
+    accepted = models.JSONField()
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.CheckConstraint(condition=~Q(statement=""), name="proposed_with_a_statement"),
+        ]
+
+    def __str__(self) -> str:
+        return f"proposal to lock study {self.study_id}"

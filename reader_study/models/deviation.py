@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from reader_study.domain.deviation import WORDS, Kind
-from reader_study.models.account import Membership
+from reader_study.models.account import Membership, User
 from reader_study.models.reading import Reading
 from reader_study.models.study import Study
 
@@ -48,3 +48,23 @@ class Deviation(models.Model):
         """Its detail in words."""
         first = sorted(self.detail.items(), key=lambda item: item[0] != "reason")
         return "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in first)
+
+
+class DeviationReview(models.Model):
+    """What the desk has made of a deviation, which is then no longer open.
+
+    A database trigger refuses every change.
+    """
+
+    deviation = models.OneToOneField(Deviation, models.PROTECT, related_name="review")
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    note = models.CharField(max_length=1000)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(note=""), name="reviewed_with_a_note"),
+        ]
+
+    def __str__(self) -> str:
+        return f"review of deviation {self.deviation_id}"

@@ -188,6 +188,30 @@ CONTENTS = {
         "t.study_id",
         ("t.id", "t.study_id", "t.kind", "t.case", "t.detail", "t.by_id", "t.at"),
     ),
+    ("panel_read", 1): Content(
+        f"reader_study_panelread t join reader_study_nodule n on n.id = t.nodule_id {_OF_A_NODULE}",
+        "c.study_id",
+        (
+            *("t.id", "t.nodule_id", "t.member_id", "t.verdict", "t.confidence", "t.note"),
+            *("t.at", "t.nonce"),
+        ),
+    ),
+    ("panel_decision", 1): Content(
+        "reader_study_paneldecision t "
+        f"join reader_study_nodule n on n.id = t.nodule_id {_OF_A_NODULE}",
+        "c.study_id",
+        ("t.id", "t.nodule_id", "t.member_id", "t.verdict", "t.note", "t.at", "t.nonce"),
+    ),
+    ("deviation_review", 1): Content(
+        "reader_study_deviationreview t join reader_study_deviation d on d.id = t.deviation_id",
+        "d.study_id",
+        ("t.id", "t.deviation_id", "t.by_id", "t.note", "t.at"),
+    ),
+    ("lock_proposal", 1): Content(
+        "reader_study_lockproposal t",
+        "t.study_id",
+        ("t.id", "t.study_id", "t.by_id", "t.at", "t.statement", "t.accepted"),
+    ),
     ("database_lock", 1): Content(
         "reader_study_databaselock t",
         "t.study_id",

@@ -3,8 +3,11 @@
 from uuid import uuid4
 
 from django.db import models
+from django.db.models import Q
 
-from reader_study.models.study import Nodule
+from reader_study.domain.truth import VERDICTS
+from reader_study.models.account import Membership, User
+from reader_study.models.study import Nodule, Study
 
 
 class ReferenceStandard(models.Model):
@@ -24,3 +27,67 @@ class ReferenceStandard(models.Model):
 
     def __str__(self) -> str:
         return f"reference standard of nodule {self.nodule_id}"
+
+
+class PanelRead(models.Model):
+    """What one member of the truth panel says of a nodule, without AI and without the others.
+
+    The web server writes it and cannot read it. A database trigger refuses every change.
+    """
+
+    nodule = models.ForeignKey(Nodule, models.PROTECT, related_name="+")
+    member = models.ForeignKey(Membership, models.PROTECT, related_name="+")
+    verdict = models.CharField(max_length=16)
+    confidence = models.PositiveSmallIntegerField(help_text="From 0 to 100.")
+    note = models.CharField(max_length=1000, blank=True)
+    at = models.DateTimeField()
+    nonce = models.UUIDField(default=uuid4, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["nodule", "member"], name="a_panel_read_once"),
+            models.CheckConstraint(condition=Q(verdict__in=VERDICTS), name="a_known_verdict"),
+            models.CheckConstraint(condition=Q(confidence__lte=100), name="a_confidence"),
+        ]
+
+    def __str__(self) -> str:
+        return f"panel read of nodule {self.nodule_id}"
+
+
+class PanelDecision(models.Model):
+    """What a nodule is, where the panel's reads did not agree, and why.
+
+    The web server writes it and cannot read it. A database trigger refuses every change.
+    """
+
+    nodule = models.OneToOneField(Nodule, models.PROTECT, related_name="+")
+    member = models.ForeignKey(Membership, models.PROTECT, related_name="+")
+    verdict = models.CharField(max_length=16)
+    note = models.CharField(max_length=1000)
+    at = models.DateTimeField()
+    nonce = models.UUIDField(default=uuid4, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(verdict__in=VERDICTS), name="decided_as_known"),
+            models.CheckConstraint(condition=~Q(note=""), name="decided_with_a_note"),
+        ]
+
+    def __str__(self) -> str:
+        return f"panel decision on nodule {self.nodule_id}"
+
+
+class TruthAccess(models.Model):
+    """Who looked at what in the truth room, and when. A database trigger refuses every change."""
+
+    study = models.ForeignKey(Study, models.PROTECT, related_name="+")
+    by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    what = models.CharField(max_length=32)
+    nodule = models.ForeignKey(Nodule, models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return self.what

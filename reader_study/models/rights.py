@@ -35,6 +35,17 @@ RIGHTS = {
     "reader_study_referencestandard": NOTHING,
     "reader_study_resultdocument": RECORDED,
     "reader_study_resultsjob": PLANNED,
+    # Its payload may hold a truth that is to be loaded.
+    "reader_study_desktask": (
+        "insert, select (id, study_id, kind, by_id, status, outcome, detail, attempts, asked_at,"
+        " retry_at, ended_at)"
+    ),
+    # Written by the members of the panel, and read by the worker alone.
+    "reader_study_panelread": "insert, select (id)",
+    "reader_study_paneldecision": "insert, select (id)",
+    "reader_study_truthaccess": RECORDED,
+    "reader_study_lockproposal": RECORDED,
+    "reader_study_deviationreview": RECORDED,
     "reader_study_study": PLANNED,
     "reader_study_membership": PLANNED,
     # Removed and moved as long as they are not dealt out, which triggers and relations refuse.
@@ -74,9 +85,25 @@ RIGHTS = {
     "django_session": KEPT,
 }
 
-# The ways of that role to the truth: of a study whose database is locked, and of training cases
-# that have been read. Each refuses all else.
+# What the site's worker has besides, where it logs in as a role of its own: it does what needs
+# the truth, and answers no request. What is recorded it cannot change either.
+RIGHTS_OF_THE_WORKER = RIGHTS | {
+    "reader_study_desktask": PLANNED,
+    "reader_study_referencestandard": RECORDED,
+    "reader_study_panelread": READ,
+    "reader_study_paneldecision": READ,
+    "reader_study_case": "select, insert, update (training), delete",
+}
+
+# The ways of both to the truth: of a study whose database is locked, of training cases that have
+# been read, how many nodules have one, and to the panel what its own part in it is. Each refuses
+# all else.
 FUNCTIONS = (
     "reader_study_unsealed_reference(bigint)",
     "reread_training_truth(bigint, bigint)",
+    "reread_reference_counts(bigint)",
+    "reread_reference_sources(bigint)",
+    "reread_panel_done(bigint)",
+    "reread_panel_disagreements(bigint, bigint)",
+    "reread_panel_reads(bigint, bigint)",
 )

@@ -10,8 +10,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from reader_study.actions import downloads
+from reader_study.actions.readiness import checklist, prediction_progress
 from reader_study.actions.schedule import open_early
-from reader_study.actions.study import checklist, open_study, prediction_progress
+from reader_study.actions.study import open_study
 from reader_study.domain.errors import Refusal
 from reader_study.domain.reading import Stage
 from reader_study.models import Case, EarlyOpening, Job, JobStatus, Role, User

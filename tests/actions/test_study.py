@@ -4,10 +4,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from reader_study.actions.readiness import checklist, missing
 from reader_study.actions.study import (
     add_member,
     allocate_readings,
-    checklist,
     create_study,
     open_study,
 )
@@ -73,7 +73,7 @@ def test_a_study_opens_when_nothing_is_missing_and_says_what_is():
     a_prediction(case.series.get().nodules.get())
 
     study.refresh_from_db()
-    assert all(check.met for check in checklist(study))
+    assert missing(checklist(study)) == []
     assert open_study(study=study, now=NOW).opened_at is not None
 
 

@@ -11,13 +11,12 @@ from rest_framework.response import Response
 
 from reader_study.actions.access import LOOK
 from reader_study.actions.planning import TEMPLATES, template
+from reader_study.actions.readiness import checklist, missing, prediction_progress
 from reader_study.actions.study import (
     allocate_readings,
-    checklist,
     create_with_desk,
     may_create_studies,
     open_study,
-    prediction_progress,
 )
 from reader_study.api.desk.base import DeskList, DeskView
 from reader_study.domain.protocol_file import read_with_lines
@@ -100,11 +99,12 @@ class StudyView(DeskView):
 
 
 class CheckSerializer(serializers.Serializer[Any]):
-    """One thing a study needs before it can open."""
+    """One thing a study needs before it can open; what is not `needed` is advice."""
 
     name = serializers.CharField()
     detail = serializers.CharField()
     met = serializers.BooleanField()
+    needed = serializers.BooleanField()
 
 
 class ChecklistSerializer(serializers.Serializer[Any]):
@@ -121,9 +121,7 @@ class ChecklistView(DeskView):
     def get(self, request: Request, slug: str) -> Response:
         checks = checklist(self.study(slug))
         return Response(
-            ChecklistSerializer(
-                {"can_open": all(check.met for check in checks), "checks": checks}
-            ).data
+            ChecklistSerializer({"can_open": not missing(checks), "checks": checks}).data
         )
 
 

@@ -1,9 +1,12 @@
-"""`manage.py create_roles`: the database role of the web server and the site's worker.
+"""`manage.py create_roles`: the database roles of the web server and of the site's worker.
 
-Its name and password are those of DATABASE_URL; the command logs in with OWNER_DATABASE_URL.
+Their names and passwords are those of DATABASE_URL and WORKER_DATABASE_URL; without the latter the
+worker logs in as the web server does, and what needs the truth is done by command. This command
+logs in with OWNER_DATABASE_URL.
 It is run after every `migrate`, since new tables give no right to anybody.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 from psycopg import sql
 
-from reader_study.models.rights import FUNCTIONS, RIGHTS
+from reader_study.models.rights import FUNCTIONS, RIGHTS, RIGHTS_OF_THE_WORKER
 
 
 class Command(BaseCommand):
@@ -26,16 +29,22 @@ class Command(BaseCommand):
                 "DATABASE_URL and OWNER_DATABASE_URL name the same role: name in DATABASE_URL "
                 "the one to be created, and in OWNER_DATABASE_URL the one that owns the tables"
             )
+        worker = settings.WORKER_DATABASE
+        if worker is not None and worker["USER"] in {site["USER"], owner["USER"]}:
+            raise CommandError("WORKER_DATABASE_URL has to name a role of its own")
         give_rights(site["USER"], site["PASSWORD"])
         self.stdout.write(
             f"{site['USER']} may read and add to what is recorded, change none of it, "
             "and not read the reference standard"
         )
+        if worker is not None:
+            give_rights(worker["USER"], worker["PASSWORD"], RIGHTS_OF_THE_WORKER)
+            self.stdout.write(f"{worker['USER']} may besides read and load the reference standard")
 
 
 @transaction.atomic
-def give_rights(name: str, password: str) -> None:
-    """Create the role `name` if it is missing, and give it the rights of `RIGHTS` and no other.
+def give_rights(name: str, password: str, rights_by_table: Mapping[str, str] = RIGHTS) -> None:
+    """Create the role `name` if it is missing, and give it these rights and no other.
 
     Raises:
         CommandError: a table has no entry in `RIGHTS`.
@@ -69,12 +78,12 @@ def give_rights(name: str, password: str) -> None:
             sql.SQL("grant usage on schema {} to {}").format(schema, role),
         ]
         for table in sorted(tables):
-            if RIGHTS[table]:
-                rights = sql.SQL(RIGHTS[table])
+            if rights_by_table[table]:
+                rights = sql.SQL(rights_by_table[table])
                 statements.append(
                     sql.SQL("grant {} on {} to {}").format(rights, sql.Identifier(table), role)
                 )
-            if "insert" in RIGHTS[table]:
+            if "insert" in rights_by_table[table]:
                 statements += [
                     sql.SQL("grant usage on sequence {} to {}").format(
                         sql.Identifier(sequence["name"]), role
