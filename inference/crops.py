@@ -62,6 +62,7 @@ class Crops:
     columns : name of a column -> str, shape (n,)
         The table as it was read.
     missing : names of images that are not there
+    notes : what to know of them, where they are no crops of LIDC-IDRI
     """
 
     nodules: Nodules
@@ -73,6 +74,7 @@ class Crops:
     present: dict[str, NDArray[np.bool_]]
     columns: dict[str, NDArray[np.str_]]
     missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.nodules)
@@ -89,6 +91,7 @@ class Crops:
             {name: values[chosen] for name, values in self.present.items()},
             {name: values[chosen] for name, values in self.columns.items()},
             self.missing,
+            self.notes,
         )
 
     def numbers(self, column: str) -> NDArray[np.float64]:

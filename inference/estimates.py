@@ -280,13 +280,19 @@ def groups_of(
     positive: Bools,
     patient: NDArray[np.str_],
 ) -> dict[str, Group]:
-    """Measure model and diameter in each group; one without nodules is left out."""
+    """Measure model and diameter in each group; one without nodules is left out.
+
+    Nodules that nobody has measured are no part of what the diameter reaches.
+    """
+    sized = np.isfinite(diameter_mm)
     return {
         name: Group(
             nodules=int(of.sum()),
             malignant=int(positive[of].sum()),
             auroc=auroc_of(scores[of], positive[of], patient[of]),
-            baseline_diameter=auroc_of(diameter_mm[of], positive[of], patient[of]),
+            baseline_diameter=auroc_of(
+                diameter_mm[of & sized], positive[of & sized], patient[of & sized]
+            ),
         )
         for name, of in groups.items()
         if of.any()

@@ -1,14 +1,16 @@
-"""Measure a model on nodules known by one slice and their readers' scores.
+"""Measure a model on nodules whose truth is known.
 
     python -m inference.evaluate MODEL --data folder/lidc_nodules.csv --json out.json
+    python -m inference.evaluate MODEL --data nodules.csv --dicom FOLDER --json out.json
 
-MODEL is a model's folder, or `demo` for the one that comes with the repository. The table
-is described in `inference/crops.py`, which also says what of a crop the model is shown and
-what is lost. Malignant is a median suspicion above 3, benign one below 3; nodules at 3, or
-of fewer than three readers, have no truth. That is what radiologists suspect: no pathology.
+MODEL is a model's folder, or `demo` for the one that comes with the repository. The table is one
+of nodules (`docs/model.md`), whose label is the truth, or one of crops: `inference/crops.py`
+describes it, and says what of a crop the model is shown and what is lost. Of crops malignant is
+a median suspicion above 3, benign one below 3; nodules at 3, or of fewer than three readers,
+have no truth. That is what radiologists suspect: no pathology.
 
-Intervals are 95 % percentile intervals of a bootstrap over patients. The diameter is that
-of a circle as large as the readers' mean mask, so it has seen the readers' outlines.
+Intervals are 95 % percentile intervals of a bootstrap over patients. The diameter is the
+table's, or that of a circle as large as the readers' mean mask, which has seen their outlines.
 `combined` is a logistic regression on the model's logit and the logarithm of the diameter,
 always fitted on other patients than it scores.
 
@@ -34,7 +36,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from inference.crops import ENOUGH_READERS, LUNG_HU, TISSUE_HU, Crops, read_crops
-from inference.errors import DataUnusable, ModelUnusable
+from inference.data.cache import CropCache
+from inference.data.images import Images
+from inference.data.measurable import is_table, read_measurable
+from inference.errors import ArchiveUnavailable, DataUnusable, ModelUnusable
 from inference.estimates import (
     Bools,
     Calibration,
@@ -57,19 +62,29 @@ from inference.estimates import (
     pair_of,
 )
 from inference.model import PROMPTS, Model, choose_device, embed_prompts, load_model
-from inference.nodules import STORED_WIDTH
+from inference.nodules import STORED_WIDTH, UNKNOWN
 from inference.preprocess import HIGHEST_HU, LOWEST_HU, PLANE_MM, network_input
 from inference.prompts import FEATURES, PRESENCE, Prompts
 from inference.settings import BUILT_IN_MODELS, read_settings
 from inference.validity import weighted_auroc
 
 BATCH = 16
+STORE = Path("var/inference/crops")  # of planes cut from volumes
 PATIENTS = "patients.json"
 SIZES_MM = (8.0, 15.0)
 THICKNESSES_MM = (1.5, 2.5)
 # Of a table's columns, those whose values are groups of their own.
 GROUPING = {"scanner": ("scanner", "manufacturer"), "site": ("site", "institution")}
 DIAMETER = "diameter"
+
+
+NOTES_OF_CROPS = (
+    "The truth is radiologists' suspicion (median above 3 against below 3, three readers or "
+    "more), not pathology.",
+    "The model sees the axial slice alone, at 1 mm by pixel_spacing; Hounsfield units are "
+    "estimated from lung and soft tissue, since the crops' scale is lost. The diameter comes from "
+    "the readers' outlines.",
+)
 
 
 class Semantic(BaseModel):
@@ -114,9 +129,10 @@ def semantic_of(crops: Crops, named: dict[str, Floats]) -> dict[str, Semantic]:
     found: dict[str, tuple[Floats, NDArray[np.int64]]] = {}
     for feature, probabilities in named.items():
         category = crops.nodules.categories_of(feature)
-        if (category >= 0).all():
+        known = category != UNKNOWN
+        if known.any():
             found[feature] = (probabilities, category)
-    if "margin" in named:
+    if "margin" in named and {"lobulation", "spiculation"} <= crops.median.keys():
         smooth = named["margin"][:, FEATURES["margin"].index("smooth")]
         for score, category_name in (("lobulation", "lobulated"), ("spiculation", "spiculated")):
             present = named["margin"][:, FEATURES["margin"].index(category_name)]
@@ -131,14 +147,14 @@ def semantic_of(crops: Crops, named: dict[str, Floats]) -> dict[str, Semantic]:
             found[feature] = (named[feature], np.where(is_there, there, absent))
     result = {}
     for feature, (probabilities, category) in found.items():
+        known = category != UNKNOWN
+        p, c = probabilities[known], category[known]
 
-        def of_rows(rows: Rows, p: Floats = probabilities, c: Rows = category) -> float | None:
+        def of_rows(rows: Rows, p: Floats = p, c: Rows = c) -> float | None:
             return weighted_auroc(p[rows], c[rows]) if len(np.unique(c[rows])) > 1 else None
 
-        one = over_patients(of_rows, crops.patient)
-        result[feature] = Semantic(
-            auroc=one.estimate, lower=one.lower, upper=one.upper, n=len(category)
-        )
+        one = over_patients(of_rows, crops.patient[known])
+        result[feature] = Semantic(auroc=one.estimate, lower=one.lower, upper=one.upper, n=len(c))
     return result
 
 
@@ -163,7 +179,9 @@ def measure(
     of, p = crops.rows(has_truth), scores[has_truth]
     positive, diameter = of.nodules.malignant, of.nodules.diameter_mm
     by_model = pair_of(p, positive, of.patient)
-    joined = combined_scores(p, diameter, positive, of.patient)
+    sized = np.isfinite(diameter)  # where nobody measured, the diameter is left out
+    of_sized = (positive[sized], of.patient[sized])
+    joined = combined_scores(p[sized], diameter[sized], *of_sized)
     return Evaluation(
         model=model,
         nodules=len(of),
@@ -174,10 +192,10 @@ def measure(
         left_out_as_seen=0,
         auroc=by_model.auroc,
         auprc=by_model.auprc,
-        baseline_diameter=pair_of(diameter, positive, of.patient),
-        combined=pair_of(joined, positive, of.patient),
-        model_minus_diameter=difference(p, diameter, positive, of.patient),
-        combined_minus_diameter=difference(joined, diameter, positive, of.patient),
+        baseline_diameter=pair_of(diameter[sized], *of_sized),
+        combined=pair_of(joined, *of_sized),
+        model_minus_diameter=difference(p[sized], diameter[sized], *of_sized),
+        combined_minus_diameter=difference(joined, diameter[sized], *of_sized),
         against=comparisons(of, p, against),
         calibration=calibration_of(p, positive, of.patient),
         at_high_recall=at_high_recall(p, positive, of.patient),
@@ -189,13 +207,10 @@ def measure(
             crops.rows(enough), {name: found[enough] for name, found in named.items()}
         ),
         notes=[
-            "The truth is radiologists' suspicion (median above 3 against below 3, three readers "
-            "or more), not pathology.",
-            "The model sees the axial slice alone, at 1 mm by pixel_spacing; Hounsfield units are "
-            "estimated from lung and soft tissue, since the crops' scale is lost.",
+            *(of.notes or NOTES_OF_CROPS),
             "Intervals: 95 %, bootstrap over patients; `against`: DeLong, nodules clustered by "
-            "patient. The combination is fitted on other patients than it scores. The diameter "
-            "comes from the readers' outlines.",
+            "patient. The combination is fitted on other patients than it scores.",
+            *([] if sized.all() else [f"Without a diameter: {int((~sized).sum())} nodules."]),
             *(
                 [f"Without an image, left out: {', '.join(crops.missing)}."]
                 if crops.missing
@@ -222,7 +237,8 @@ def comparisons(of: Crops, scores: Floats, against: Sequence[str]) -> dict[str, 
     Where a column is empty, its nodule is left out of that comparison.
     """
     found = {}
-    for name in (DIAMETER, *against):
+    measured = np.isfinite(of.nodules.diameter_mm).any()
+    for name in (*([DIAMETER] if measured else []), *against):
         others = of.nodules.diameter_mm if name == DIAMETER else of.numbers(name)
         known = np.isfinite(others)
         positive = of.nodules.malignant[known]
@@ -268,9 +284,11 @@ def look_at(model: Model, prompts: Prompts, crops: Crops) -> tuple[Floats, dict[
         sentences = embed_prompts(network, prompts, model.device)
         for first in range(0, len(crops), BATCH):
             rows = slice(first, first + BATCH)
-            planes = torch.from_numpy(crops.nodules.planes[rows, 0, inner, inner]).float() / 255
-            images = network_input(planes, contract.size, contract.mean, contract.std)
-            output = network.images(images[:, None].to(model.device))
+            planes = torch.from_numpy(crops.nodules.planes[rows, :, inner, inner]).float() / 255
+            images = network_input(
+                planes.flatten(0, 1), contract.size, contract.mean, contract.std
+            ).view(*planes.shape[:2], 3, contract.size, contract.size)
+            output = network.images(images.to(model.device))
             raw = output.logits.double().softmax(dim=1)[:, 1].tolist()
             scores[rows] += [calibrate(p) / len(model.networks) for p in raw]
             for name, of in sentences.items():
@@ -293,12 +311,11 @@ def shortcuts_of(model: Model, crops: Crops) -> dict[str, Estimate]:
 
     The nodule is taken as a circle of its diameter; what is painted over is 2 mm larger.
     """
-    of = crops.rows(with_truth(crops))
+    of = crops.rows(with_truth(crops) & np.isfinite(crops.nodules.diameter_mm))
     distance = np.hypot(*(np.indices(of.nodules.planes.shape[-2:]) - STORED_WIDTH // 2))
-    radius = of.nodules.diameter_mm[:, None, None] / 2
+    radius = of.nodules.diameter_mm[:, None, None, None] / 2
     lung, tissue = _shade(LUNG_HU), _shade(TISSUE_HU)
-    background = of.nodules.planes[:, 0].copy()
-    background[distance <= radius + 2] = lung
+    background = np.where(distance <= radius + 2, lung, of.nodules.planes)
     painted = {
         "background alone": background,
         "size and background": np.where(distance <= radius, tissue, background),
@@ -306,7 +323,7 @@ def shortcuts_of(model: Model, crops: Crops) -> dict[str, Estimate]:
     }
     result = {}
     for name, planes in painted.items():
-        shown = replace(of, nodules=replace(of.nodules, planes=planes[:, None].astype(np.uint8)))
+        shown = replace(of, nodules=replace(of.nodules, planes=planes.astype(np.uint8)))
         scores, _ = look_at(model, Prompts({}), shown)
         result[name] = auroc_of(scores, of.nodules.malignant, of.patient)
     return result
@@ -323,15 +340,23 @@ def evaluate(
     shortcuts: bool = False,
     against: Sequence[str] = (),
     figures: Path | None = None,
+    dicom: Path | None = None,
+    dicomweb: str | None = None,
+    cache: Path = STORE,
 ) -> Evaluation:
-    """Measure the model in `folder` on a table of crops.
+    """Measure the model in `folder` on a table of nodules or of crops.
 
     Raises:
         ModelUnusable, DataUnusable: one of them cannot be read.
+        ArchiveUnavailable: the DICOMweb server does not answer.
     """
     settings = read_settings(os.environ)
     torch.set_num_threads(settings.threads)
-    crops = read_crops(table, leave_out_missing=True)
+    if is_table(table):
+        images = Images(table.parent, dicom, dicomweb, settings.service_token)
+        crops = read_measurable(table, images, CropCache(cache))
+    else:
+        crops = read_crops(table, leave_out_missing=True)
     model = load_model(folder.name, folder.parent, choose_device(settings.device))
     prompts = Prompts.model_validate_json((folder / PROMPTS).read_text())
     fresh = ~np.isin(crops.patient, sorted(seen_patients(folder)))
@@ -350,8 +375,10 @@ def evaluate(
         has_truth = with_truth(crops)
         of = crops.rows(has_truth)
         diameter, positive = of.nodules.diameter_mm, of.nodules.malignant
-        joined = combined_scores(scores[has_truth], diameter, positive, of.patient)
-        curves = {"model": scores[has_truth], "diameter alone": diameter, "both": joined}
+        curves = {"model": scores[has_truth]}
+        if np.isfinite(diameter).all():
+            joined = combined_scores(scores[has_truth], diameter, positive, of.patient)
+            curves |= {"diameter alone": diameter, "both": joined}
         draw(figures, curves, positive, found)
     return found
 
@@ -415,6 +442,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model", help="a model's folder, or demo")
     parser.add_argument("--data", type=Path, required=True, help="the table of nodules")
+    parser.add_argument("--dicom", type=Path, help="the folder of the series a table names")
+    parser.add_argument("--dicomweb", help="a DICOMweb server that has them")
     parser.add_argument("--json", type=Path, help="where to write what was found")
     parser.add_argument(
         "--against",
@@ -433,11 +462,13 @@ def main() -> int:
             shortcuts=arguments.shortcuts,
             against=arguments.against,
             figures=arguments.figures,
+            dicom=arguments.dicom,
+            dicomweb=arguments.dicomweb,
         )
         if arguments.json:
             arguments.json.parent.mkdir(parents=True, exist_ok=True)
             arguments.json.write_text(evaluation.model_dump_json(indent=2) + "\n")
-    except (DataUnusable, ModelUnusable, OSError) as error:
+    except (DataUnusable, ModelUnusable, ArchiveUnavailable, OSError) as error:
         print(f"The evaluation cannot be made: {error}", file=sys.stderr)
         return 1
     print(printed(evaluation))

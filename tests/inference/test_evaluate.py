@@ -3,8 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from inference.archive import read_folder
 from inference.crops import read_crops
+from inference.data.cache import CropCache
+from inference.data.images import Images
+from inference.data.measurable import read_measurable
 from inference.errors import DataUnusable
 from inference.estimates import (
     at_high_recall,
@@ -15,10 +20,14 @@ from inference.estimates import (
     compare,
     over_patients,
 )
-from inference.evaluate import evaluate, main, measure
+from inference.evaluate import evaluate, look_at, main, measure
+from inference.model import load_model
+from inference.predict import predict_nodule
+from inference.prompts import Prompts
 from inference.validity import auroc
 from tests.inference.crops import a_row, write_crops
-from tests.inference.examples import write_tiny_model
+from tests.inference.data.tables import a_nodule, written
+from tests.inference.examples import a_series, write_series, write_tiny_model
 
 DIAMETERS = np.linspace(4, 18, 24)
 
@@ -223,3 +232,48 @@ def test_what_hinders_an_evaluation_is_one_sentence(
     said = capsys.readouterr().err
     assert "none.csv" in said
     assert "Traceback" not in said
+
+
+def test_a_table_of_volumes_is_measured_as_its_label_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("inference.estimates.RESAMPLES", 20)
+    write_tiny_model(tmp_path / "tiny")
+    nodules = []
+    for number in range(8):
+        hu = np.random.default_rng(number).integers(-950, -700, (30, 60, 60)).astype(np.int16)
+        hu[15, 30, 30] = 40
+        series = a_series(hu, (1, 1, 2), (-30, -30, -30), SeriesInstanceUID=f"1.2.{number}")
+        write_series(series, tmp_path / "ct" / str(number))
+        nodules.append(
+            a_nodule(
+                number, x=0, y=0, z=0, diameter_mm=None if number == 7 else 4 + number,
+                features={"margin": "smooth" if number < 5 else "spiculated"},
+                scanner="A" if number < 4 else "B", other={"sybil": str(number / 10)},
+                truth="pathology", label=["", *["benign"] * 3, *["malignant"] * 4][number],
+                suspicion=0.5 if number == 0 else None,
+            )
+        )  # fmt: skip
+    table = written(tmp_path, *nodules)
+    found = evaluate(
+        tmp_path / "tiny", table, dicom=tmp_path / "ct", against=["sybil"], shortcuts=True
+    )
+    assert (found.nodules, found.malignant, found.benign) == (7, 4, 3)  # one has no label
+    assert found.baseline_diameter.auroc.estimate == 1  # of the six that have one
+    assert "Without a diameter: 1 nodules." in found.notes
+    assert found.notes[0] == "The truth is the table's label, where it comes from: pathology."
+    assert found.semantic["margin"].n == 8  # with and without a label
+    assert set(found.semantic) == {"margin"}
+    assert set(found.against) == {"diameter", "sybil"}
+    assert {name: one.nodules for name, one in found.subgroups["scanner"].items()} == {
+        "A": 3, "B": 4,
+    }  # fmt: skip
+    # The score of one nodule is what a prediction makes of it.
+    model = load_model("tiny", tmp_path, torch.device("cpu"))
+    volume = read_folder(tmp_path / "ct" / "5")
+    (crop, *_) = [one for one in nodules if one.nodule == "n5"]
+    said = predict_nodule(model, volume, crop.point_mm, explain=False)
+    crops = read_measurable(table, Images(tmp_path, tmp_path / "ct"), CropCache(tmp_path / "kept"))
+    scores, _ = look_at(model, Prompts({}), crops)
+    assert scores[5] == pytest.approx(said["probability"], abs=2e-3)  # planes are kept as bytes
