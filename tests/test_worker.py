@@ -1,5 +1,9 @@
 """Predictions by real workers over a real broker, and what a killed worker costs."""
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,3 +93,53 @@ def test_a_series_that_is_gone_is_a_failure_with_a_reason(workers: Workers, stud
     assert job.status == JobStatus.FAILED
     assert job.detail
     assert Path(workers.log("inference")).exists()
+
+
+def test_the_command_and_the_worker_are_killed_and_the_command_begun_again_does_the_rest(
+    workers: Workers, study: Study
+):
+    """`manage.py predict`: what is there stays, what is missing comes, what failed says why."""
+    first = Nodule.objects.get()
+    places = {"near": 2.0, "nearer": 1.0, "beside": 3.0, "outside": 5000.0}
+    for number, (label, away) in enumerate(places.items(), start=2):
+        Nodule.objects.create(
+            series=first.series, number=number, label=label, x=first.x + away, y=first.y, z=first.z
+        )
+    command = [sys.executable, "manage.py", "predict", study.slug, "--model", "demonstration"]
+    workers.start_site()
+    workers.start_inference()
+    killed = subprocess.Popen(
+        command, env=workers.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_until(lambda: Prediction.objects.exists(), "the first prediction is stored")
+    killed.kill()
+    killed.wait()
+    workers.kill("inference")
+    early = dict(Prediction.objects.values_list("job__nodule", "bundle_hash"))
+
+    workers.hand_out_again()
+    workers.start_inference()
+    screen, terminal = os.openpty()  # progress is shown to people alone
+    told = subprocess.run(
+        command,
+        env=workers.environment,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    shown = os.read(screen, 100_000).decode()
+    os.close(terminal)
+    os.close(screen)
+
+    assert "demonstration: asked for 0 predictions that were missing" in told.stdout
+    assert "4 of 5 done, 0 waiting, 1 failed" in told.stdout
+    assert "nodule 5: The nodule at" in told.stdout
+    assert "(nodule_outside_volume)" in told.stdout
+    assert told.returncode == 1
+    assert "1 failed; by the protocol, readers are told that there is none" in shown
+    assert re.search(r"\rpredicted: [1-4] of 5", shown)
+    found = dict(Prediction.objects.values_list("job__nodule", "bundle_hash"))
+    assert len(found) == 4
+    assert early.items() <= found.items()
