@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, model_validator
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from inference.errors import ModelUnusable
 from inference.lora import SeparateAttention, separate_attention
+from inference.stem import ConvStem
 from inference.torchvision_compat import make_torchvision_importable
 
 make_torchvision_importable()
@@ -20,7 +22,8 @@ make_torchvision_importable()
 import open_clip  # noqa: E402  needs torchvision
 
 LOCAL = "local-dir:"
-VOCABULARY_FILE = "vocabulary.json"
+VOCABULARY_FILE, STEM_FILE = "vocabulary.json", "stem.json"
+WEIGHTS_FILE = "open_clip_model.safetensors"
 
 
 class BackboneSettings(BaseModel):
@@ -99,7 +102,8 @@ class Backbone(nn.Module):
     def save(self, model_config: dict[str, Any], folder: Path) -> None:
         """Write the folder that `local-dir:` reads: open_clip's own format.
 
-        `model_config` is the open_clip configuration the backbone was built from.
+        `model_config` is the open_clip configuration the backbone was built from. The widths
+        of convolutions before the transformer (`inference/stem.py`) have a file of their own.
         """
         state = self.clip.state_dict()
         for name, module in self.clip.named_modules():
@@ -115,9 +119,12 @@ class Backbone(nn.Module):
         (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
         save_file(
             {name: tensor.contiguous() for name, tensor in state.items()},
-            folder / "open_clip_model.safetensors",
+            folder / WEIGHTS_FILE,
         )
         self.tokenizer.save(folder)
+        visual: Any = self.clip.visual
+        if isinstance(visual.conv1, ConvStem):
+            (folder / STEM_FILE).write_text(json.dumps(list(visual.conv1.widths)) + "\n")
 
     @contextmanager
     def last_attention(self) -> Iterator[list[torch.Tensor]]:
@@ -190,14 +197,32 @@ def full_tokenizer(context: int) -> Any:
     return open_clip.SimpleTokenizer(context_length=context)
 
 
-def new_backbone(model_config: dict[str, Any], vocabulary: list[int]) -> Backbone:
+def new_backbone(
+    model_config: dict[str, Any], vocabulary: list[int], stem: ConvStem | None = None
+) -> Backbone:
     """Build an open_clip model of this configuration, with random weights."""
     clip: nn.Module = open_clip.CLIP(**model_config)
+    if stem:
+        put_stem(clip, stem)
     open_clip.set_model_preprocess_cfg(
         clip, {"mean": open_clip.OPENAI_DATASET_MEAN, "std": open_clip.OPENAI_DATASET_STD}
     )
     tokenize = full_tokenizer(model_config["text_cfg"]["context_length"])
     return Backbone(clip, Tokenizer(tokenize, vocabulary))
+
+
+def put_stem(clip: nn.Module, stem: ConvStem) -> None:
+    """Put convolutions where the image tower cuts patches.
+
+    Raises:
+        ModelUnusable: tokens would be of another size, or another width.
+    """
+    visual: Any = clip.visual
+    cut: Any = visual.conv1
+    here, wanted = (stem.widths[-1], stem.patch), (cut.out_channels, cut.kernel_size[0])
+    if here != wanted:
+        raise ModelUnusable(f"{STEM_FILE}: tokens are {here} (width, pixels), not {wanted}.")
+    visual.conv1 = stem
 
 
 def load_backbone(settings: BackboneSettings, folder: Path) -> Backbone:
@@ -213,18 +238,26 @@ def load_backbone(settings: BackboneSettings, folder: Path) -> Backbone:
         name = f"{LOCAL}{local}"
         if (local / VOCABULARY_FILE).is_file():
             vocabulary = json.loads((local / VOCABULARY_FILE).read_text())
+    stem = None
+    if name.startswith(LOCAL) and (local / STEM_FILE).is_file():
+        stem = ConvStem(tuple(json.loads((local / STEM_FILE).read_text())))
+    load_weights = not settings.random_weights and stem is None
     pretrained = settings.pretrained
     if pretrained and (folder / pretrained).is_file():
         pretrained = str(folder / pretrained)
     try:
         clip = open_clip.create_model(
             name,
-            pretrained=None if settings.random_weights else pretrained,
-            load_weights=not settings.random_weights,
-            require_pretrained=not settings.random_weights,
+            pretrained=pretrained if load_weights else None,
+            load_weights=load_weights,
+            require_pretrained=load_weights,
         )
+        if stem:
+            put_stem(clip, stem)
+            if not settings.random_weights:
+                clip.load_state_dict(load_file(local / WEIGHTS_FILE))
         tokenize = open_clip.get_tokenizer(name)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise ModelUnusable(
             f"The backbone {settings.name} ({settings.pretrained or 'its own weights'}) cannot be "
             f"loaded: {str(error).strip().splitlines()[0]}"
