@@ -48,7 +48,7 @@ class ConvStem(nn.Module):
         """Work the normalisations into the convolutions, for good; outputs stay the same."""
         self.eval()
         for number, stage in enumerate(self.stages):
-            layers = list(stage)
+            layers = list(stage.children())
             for place in range(len(layers) - 1):
                 if isinstance(layers[place + 1], nn.BatchNorm2d):
                     layers[place] = fuse_conv_bn_eval(layers[place], layers[place + 1])
