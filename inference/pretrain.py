@@ -12,6 +12,7 @@ pixels says something.
 """
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -39,6 +40,7 @@ from inference.preprocess import PLANE_MM, normalised
 from inference.prompts import FEATURES
 from inference.settings import Settings, read_settings
 from inference.stem import ConvStem
+from inference.training.adaptation import keep_checkpoint
 from inference.training.config import Augmentation, Patients
 from inference.training.losses import (
     contrastive_loss,
@@ -48,6 +50,7 @@ from inference.training.losses import (
 )
 
 READERS = 4  # bits of a mask
+CHECKPOINT = "pretraining.checkpoint"
 logger = logging.getLogger("inference.pretrain")
 
 
@@ -171,8 +174,13 @@ def pretrain(
     generated: Nodules,
     backbone: Backbone,
     stem: ConvStem,
+    checkpoint: Path,
 ) -> None:
-    """Train `backbone`, whose image tower begins with `stem`; it is folded at the end."""
+    """Train `backbone`, whose image tower begins with `stem`; it is folded at the end.
+
+    After each epoch all that the next one depends on is written to `checkpoint`, so that a
+    training that was killed goes on as if it had not been.
+    """
     clip: Any = backbone.clip
     rng = np.random.default_rng([settings.seed, 1])
     heads = Heads(backbone.features, stem.widths[-2])
@@ -203,7 +211,22 @@ def pretrain(
     def embed(texts: list[str]) -> torch.Tensor:
         return functional.normalize(backbone.encode_texts(backbone.tokenize(texts)), dim=1)
 
-    for epoch in range(settings.epochs):
+    learning = (clip, heads, optimizer, schedule)
+    key, first = settings.model_dump_json(), 0
+    if checkpoint.is_file():
+        kept = torch.load(checkpoint, weights_only=True)
+        if kept["configuration"] != key:
+            raise DataUnusable(
+                f"{checkpoint} belongs to another configuration: take it away to start anew."
+            )
+        for part, state in zip(learning, kept["states"], strict=True):
+            part.load_state_dict(state)
+        rng.bit_generator.state = json.loads(kept["numpy"])
+        torch.set_rng_state(kept["torch"])
+        first = kept["epoch"]
+        logger.info("going on after epoch %d of %d", first, settings.epochs)
+
+    for epoch in range(first, settings.epochs):
         clip.train()
         began, losses = time.monotonic(), []
         order = rng.permutation(len(of))
@@ -251,6 +274,16 @@ def pretrain(
             "epoch %d of %d: loss %.3f, %.0f s",
             epoch + 1, settings.epochs, np.mean(losses), time.monotonic() - began,
         )  # fmt: skip
+        keep_checkpoint(
+            checkpoint,
+            {
+                "configuration": key,
+                "epoch": epoch + 1,
+                "states": [part.state_dict() for part in learning],
+                "numpy": json.dumps(rng.bit_generator.state),
+                "torch": torch.get_rng_state(),
+            },
+        )
     hook.remove()
     clip.eval().requires_grad_(requires_grad=False)
     stem.fold()
@@ -276,8 +309,10 @@ def run(file: Path, table: Path, settings: Settings) -> None:
     stem = ConvStem(told.stem, folded=False)
     backbone = new_backbone(config, vocabulary, stem)
     logger.info("%d crops ready after %.0f s", len(crops), time.monotonic() - began)
-    pretrain(told, crops, outlines, generated, backbone, stem)
+    checkpoint = file.parent / CHECKPOINT
+    pretrain(told, crops, outlines, generated, backbone, stem, checkpoint)
     backbone.save(config, file.parent)
+    checkpoint.unlink()
     logger.info("done after %.0f s", time.monotonic() - began)
 
 

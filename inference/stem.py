@@ -48,12 +48,15 @@ class ConvStem(nn.Module):
         """Work the normalisations into the convolutions, for good; outputs stay the same."""
         self.eval()
         for number, stage in enumerate(self.stages):
-            layers = list(stage.children())
-            for place in range(len(layers) - 1):
-                if isinstance(layers[place + 1], nn.BatchNorm2d):
-                    layers[place] = fuse_conv_bn_eval(layers[place], layers[place + 1])
-            kept = [layer for layer in layers if not isinstance(layer, nn.BatchNorm2d)]
-            self.stages[number] = nn.Sequential(*kept)
+            folded: list[nn.Module] = []
+            for layer in stage.children():
+                if isinstance(layer, nn.BatchNorm2d):
+                    convolution = folded.pop()
+                    assert isinstance(convolution, nn.Conv2d)
+                    folded.append(fuse_conv_bn_eval(convolution, layer))
+                else:
+                    folded.append(layer)
+            self.stages[number] = nn.Sequential(*folded)
 
 
 def _layer(before: int, after: int, stride: int, folded: bool) -> list[nn.Module]:

@@ -1,6 +1,7 @@
 """The small CLIP of the demonstration model, trained on made crops with outlines."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from inference.backbone import BackboneSettings, load_backbone
 from inference.crops import read_crops
 from inference.errors import DataUnusable
 from inference.nodules import STORED_WIDTH
-from inference.pretrain import outline_loss, outlines_of, run
+from inference.pretrain import CHECKPOINT, outline_loss, outlines_of, run
 from inference.settings import Settings
+from inference.training.adaptation import keep_checkpoint
 from inference.training.config import Patients
 from tests.inference.crops import a_row, write_crops
 
@@ -94,6 +96,27 @@ def test_a_pretraining_leaves_a_backbone_and_looks_at_patients_to_train_with_alo
         features = made.eval().encode_images(images)
         assert torch.allclose(features[:1], made.encode_images(images[:1]), atol=1e-5)
     assert features.shape == (3, 16)
-    first = (file.parent / "open_clip_model.safetensors").read_bytes()
+    weights = file.parent / "open_clip_model.safetensors"
+    first = weights.read_bytes()
+
+    # Killed after an epoch and begun again, it ends as if it had not been.
+    def keep_and_die(*given: Any) -> None:
+        keep_checkpoint(*given)
+        raise Killed
+
+    monkeypatch.setattr("inference.pretrain.keep_checkpoint", keep_and_die)
+    with pytest.raises(Killed):
+        run(file, table, Settings(threads=1))
+    monkeypatch.setattr("inference.pretrain.keep_checkpoint", keep_checkpoint)
+    weights.unlink()
+    file.write_text(file.read_text().replace("learning_rate: 0.001", "learning_rate: 0.002"))
+    with pytest.raises(DataUnusable, match="another configuration"):
+        run(file, table, Settings(threads=1))
+    file.write_text(file.read_text().replace("learning_rate: 0.002", "learning_rate: 0.001"))
     run(file, table, Settings(threads=1))
-    assert (file.parent / "open_clip_model.safetensors").read_bytes() == first
+    assert weights.read_bytes() == first
+    assert not (file.parent / CHECKPOINT).exists()
+
+
+class Killed(BaseException):
+    pass
