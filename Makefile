@@ -1,6 +1,6 @@
 # Everything is made inside the checkout: .venv, frontend/node_modules, frontend/dist and var.
 .DEFAULT_GOAL := help
-.PHONY: fuzz-import help demo install test check format lock bench-verify bench-allocation rehearse bench-statistics results-demo bench-export bench-viewer bench-inference
+.PHONY: bench-site fuzz-import help demo install test check format lock bench-verify bench-allocation rehearse bench-statistics results-demo bench-export bench-viewer bench-inference
 PORT ?= 8000
 PYTHON ?= python3
 IN_VENV := .venv/bin/python
@@ -62,6 +62,10 @@ bench-export: ## time and memory of a million ratings: every format, and the sit
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.export
 	@$(IN_VENV) -m benchmarks.site_export
+
+bench-site: ## 100 readers at once, images a second, a large study (PART=readers, frames or scale)
+	@$(PYTHON) -m launcher.install --dev
+	@for part in $(or $(PART),readers frames scale); do $(IN_VENV) -m benchmarks.site $$part || exit 1; done
 
 bench-viewer: ## time the reading room against OHIF and bare Cornerstone3D (TIMES=3; needs npm and LIDC-IDRI)
 	@$(PYTHON) -m launcher.install --dev

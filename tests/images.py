@@ -70,11 +70,24 @@ def nema() -> Path:
 @pytest.fixture(scope="session")
 def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Orthanc"]:
     """Start an empty Orthanc on 127.0.0.1, and stop it by its process id."""
-    program = shutil.which("Orthanc")
+    started = start_orthanc(tmp_path_factory.mktemp("orthanc"))
+    if started is None:
+        pytest.skip("no Orthanc here (apt-get install orthanc orthanc-dicomweb)")
+    process, server = started
+    try:
+        yield server
+    finally:
+        process.kill()  # nothing of it is kept, and a polite end takes seconds
+        process.wait(timeout=20)
+
+
+def start_orthanc(folder: Path) -> "tuple[subprocess.Popen[bytes], Orthanc] | None":
+    """Start an empty Orthanc that keeps what it has in `folder`; None where there is none."""
+    program = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
     plugin = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
     if program is None or not plugin.exists():
-        pytest.skip("no Orthanc here (apt-get install orthanc orthanc-dicomweb)")
-    folder = tmp_path_factory.mktemp("orthanc")
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -98,17 +111,14 @@ def orthanc(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Orthanc"]:
             [program, str(folder / "orthanc.json")], stdout=log, stderr=subprocess.STDOUT
         )
     server = Orthanc(f"http://127.0.0.1:{port}")
-    try:
-        for _ in range(200):
-            if process.poll() is not None:
-                pytest.fail((folder / "log").read_text()[-2000:])
-            if server.answers():
-                break
-            time.sleep(0.05)
-        yield server
-    finally:
-        process.kill()  # nothing of it is kept, and a polite end takes seconds
-        process.wait(timeout=20)
+    for _ in range(600):
+        if process.poll() is not None:
+            break
+        if server.answers():
+            return process, server
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError((folder / "log").read_text()[-2000:])
 
 
 class Orthanc:

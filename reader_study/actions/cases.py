@@ -80,7 +80,10 @@ def nodule_lines(report: NoduleReport) -> list[str]:
 def site_archive() -> Archive:
     """Open the archive of the settings."""
     return open_archive(
-        url=settings.ARCHIVE_URL, token=settings.ARCHIVE_TOKEN, folder=settings.ARCHIVE_DIR
+        url=settings.ARCHIVE_URL,
+        token=settings.ARCHIVE_TOKEN,
+        folder=settings.ARCHIVE_DIR,
+        most_bytes=settings.CACHE_GB * 1e9,
     )
 
 

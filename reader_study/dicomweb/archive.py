@@ -66,8 +66,12 @@ class Archive(Protocol):
 
 
 @cache
-def open_archive(*, url: str, token: str, folder: Path) -> Archive:
+def open_archive(
+    *, url: str, token: str, folder: Path, most_bytes: float = float("inf")
+) -> Archive:
     """Open the archive that the settings name: ours in `folder`, or the server at `url`.
+
+    An `s3://` one is an object storage, of which `folder` keeps up to `most_bytes`.
 
     The same archive is opened once a process: it keeps connections.
     """
@@ -76,6 +80,10 @@ def open_archive(*, url: str, token: str, folder: Path) -> Archive:
 
     if not url:
         return LocalArchive(folder)
+    if url.startswith("s3://"):
+        from reader_study.dicomweb.objects import ObjectArchive
+
+        return ObjectArchive(url, token, folder, most_bytes)
     from reader_study.dicomweb.upstream import UpstreamArchive
 
     # A token of two words is a scheme and its credentials, as in `Basic dXNlcjpwYXNz`.

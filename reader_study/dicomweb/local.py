@@ -53,7 +53,7 @@ from reader_study.dicomweb.search import (
 from reader_study.dicomweb.uids import is_uid
 
 _INCOMING: Final = ".incoming"
-_INDEX: Final = "index.json"
+INDEX: Final = "index.json"
 _HEADERS: Final = "headers.json"
 _FORGOTTEN_AFTER_S: Final = 24 * 3600.0
 _FORMAT: Final = 1
@@ -156,7 +156,7 @@ class LocalArchive:
         return self.root / study / series
 
     def _index(self, study: str, series: str) -> _Index:
-        path = self._path(study, series) / _INDEX
+        path = self._path(study, series) / INDEX
         return _read_index(path, _written_at(path, series))
 
     def _all(self, search: Search = Search()) -> list[tuple[str, str, _Index]]:  # noqa: B008
@@ -266,7 +266,7 @@ class LocalArchive:
             "stored": rows,
         }
         _write_durably(folder / _HEADERS, json.dumps(headers, allow_nan=False).encode())
-        _write_durably(folder / _INDEX, json.dumps(index, allow_nan=False).encode())
+        _write_durably(folder / INDEX, json.dumps(index, allow_nan=False).encode())
         _sync_folder(folder)
 
     def _move_in(self, incoming: Path, target: Path, study: str, series: str) -> bool:
@@ -277,9 +277,7 @@ class LocalArchive:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            ours = {
-                row[0]: row[4] for row in json.loads((incoming / _INDEX).read_bytes())["stored"]
-            }
+            ours = {row[0]: row[4] for row in json.loads((incoming / INDEX).read_bytes())["stored"]}
             self._refuse_unless_same(study, series, ours)
             return False
         _sync_folder(target.parent)

@@ -27,7 +27,10 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connection, transaction
 
+from reader_study.actions.cases import site_archive
 from reader_study.actions.verification import Verification, verify_study
+from reader_study.dicomweb.local import INDEX
+from reader_study.dicomweb.objects import ObjectArchive
 from reader_study.models import Chain, Study
 
 FORMAT = 1
@@ -196,9 +199,18 @@ def _must_be_empty() -> None:
     archive = Path(settings.ARCHIVE_DIR)
     if archive.exists() and any(archive.iterdir()):
         raise CommandError(f"{archive} is not empty: a backup is brought into an empty folder")
+    bucket = _bucket()
+    if bucket is not None and next(bucket.everything(), None) is not None:
+        raise CommandError(f"{bucket.url} is not empty: a backup is brought into an empty one")
 
 
 # -- the images
+
+
+def _bucket() -> ObjectArchive | None:
+    """Return the object storage that holds the images, where it is one."""
+    archive = site_archive()
+    return archive if isinstance(archive, ObjectArchive) else None
 
 
 def _copy_images(
@@ -208,6 +220,10 @@ def _copy_images(
 
     One that the backup before listed and whose size is the same is not read again.
     """
+    bucket = _bucket()
+    if bucket is not None:
+        yield from _copy_objects(bucket, store, known, progress)
+        return
     archive = Path(settings.ARCHIVE_DIR)
     files = sorted(path for path in archive.rglob("*") if path.is_file())
     names = [path.relative_to(archive) for path in files]
@@ -220,6 +236,32 @@ def _copy_images(
             digest = _copy(path, copy)
         yield digest, name
         progress("copying images", done, len(names))
+
+
+def _copy_objects(
+    bucket: ObjectArchive, store: Path, known: dict[str, str], progress: Progress
+) -> Iterator[tuple[str, str]]:
+    """Do the same with an object storage."""
+    objects = list(bucket.everything())
+    for done, (name, size) in enumerate(objects, 1):
+        copy = store / name
+        digest = known.get(name)
+        if not digest or not copy.exists() or copy.stat().st_size != size:
+            content = bucket.read(name)
+            digest = hashlib.sha256(content).hexdigest()
+            _write(copy, content)
+        yield digest, name
+        progress("copying images", done, len(objects))
+
+
+def _write(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    with partial.open("wb") as writing:
+        writing.write(content)
+        writing.flush()
+        os.fsync(writing.fileno())
+    partial.rename(target)
 
 
 def _copy(source: Path, target: Path) -> str:
@@ -240,6 +282,18 @@ def _copy(source: Path, target: Path) -> str:
 def _bring_images(backup: Path, progress: Progress) -> None:
     store, archive = backup.parent / IMAGES, Path(settings.ARCHIVE_DIR)
     listed = _listed(backup)
+    bucket = _bucket()
+    if bucket is not None:
+        # Indices last: a series is there when its index is.
+        order = sorted(listed.items(), key=lambda item: (item[0].endswith(INDEX), item[0]))
+        for done, (name, digest) in enumerate(order, 1):
+            source = store / name
+            content = source.read_bytes() if source.is_file() else b""
+            if hashlib.sha256(content).hexdigest() != digest:
+                raise CommandError(f"the image {source} is missing or damaged")
+            bucket.write(name, content)
+            progress("bringing images", done, len(order))
+        return
     for done, (name, digest) in enumerate(sorted(listed.items()), 1):
         source = store / name
         if not source.is_file():

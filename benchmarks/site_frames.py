@@ -1,0 +1,146 @@
+"""Images a second: the site, nginx with the same files, and Orthanc: `make bench-site PART=frames`.
+
+One series, asked for over and over by six connections (wrk): as files from nginx with the same
+configuration, through the site as one reader and as several, and from an Orthanc that holds
+it. Each is measured several times in turn, and the medians are compared.
+"""
+
+import argparse
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.site import a_database, a_site, a_study, machine, session_of
+
+SCRIPT = """
+local lines = {}
+for line in io.lines("PATHS") do lines[#lines + 1] = line end
+local i = 0
+request = function()
+  i = i % #lines + 1
+  local cookie, path = lines[i]:match("^(%S+) (%S+)$")
+  return wrk.format("GET", path, HEADERS(cookie))
+end
+"""
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=6)
+    parser.add_argument("--readers", type=int, default=5)
+    options = parser.parse_args()
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is needed: apt-get install wrk")
+    print(machine(), flush=True)
+    with a_database() as folder:
+        study = a_study(folder, readers=options.readers, cases=1)
+        bare, site_paths = _paths(study, folder)
+        with a_site(folder) as site, _orthanc(folder) as orthanc:
+            runs = {
+                "nginx, the same files": (site.url, bare),
+                "through the site": (site.url, site_paths),
+                "the site without nginx": (site.web, site_paths),
+            }
+            if orthanc:
+                runs["Orthanc"] = orthanc
+            rates: dict[str, list[float]] = {name: [] for name in runs}
+            for url, lines in runs.values():  # once, so that everything is in its place
+                _wrk(folder, url, lines, 2)
+            for _ in range(options.times):
+                for name, (url, lines) in runs.items():
+                    rates[name].append(_wrk(folder, url, lines, options.seconds))
+    middle = {name: statistics.median(found) for name, found in rates.items()}
+    for name, found in rates.items():
+        print(f"{name:<24} {middle[name]:>7.0f} images/s  {[round(one) for one in found]}")
+    share = middle["through the site"] / middle["nginx, the same files"]
+    print(f"through the site / nginx: {share:.2f} (target 0.8)")
+    if "Orthanc" in middle:
+        print(f"through the site / Orthanc: {middle['through the site'] / middle['Orthanc']:.1f}")
+    sys.exit(int(share < 0.8))
+
+
+def _paths(study: Any, folder: Path) -> tuple[list[str], list[str]]:
+    from django.urls import reverse
+
+    from reader_study.actions.cases import site_archive
+    from reader_study.actions.pseudonyms import pseudonym
+    from reader_study.actions.reading import open_reading
+    from reader_study.dicomweb.metadata import value_of
+    from reader_study.models import Reading
+
+    bare, through = [], []
+    (folder / "bare").mkdir()
+    for reading in Reading.objects.of_study(study).select_related("reader__user"):
+        user = reading.reader.user
+        open_reading(reader=user, reading_id=reading.pk, now=study.opened_at)
+        cookie = session_of(user)
+        series = reading.case.series.get()
+        uids = [pseudonym(reading, uid) for uid in (series.study_uid, series.series_uid)]
+        headers = site_archive().series_metadata(series.study_uid, series.series_uid)
+        for number, header in enumerate(headers, start=1):
+            uid = str(value_of(header, "00080018"))
+            frame = site_archive().frame(series.study_uid, series.series_uid, uid)
+            (folder / "bare" / str(number)).write_bytes(frame.data)
+            bare.append(f"{cookie} /bare/{number}")
+            through.append(f"{cookie} {reverse('api-slice', args=[reading.pk, *uids, number])}")
+    size = sum(path.stat().st_size for path in (folder / "bare").iterdir()) / len(headers)
+    print(f"{len(headers)} slices of {size / 1e3:.0f} kB, JPEG-LS", flush=True)
+    return bare, through
+
+
+def _wrk(folder: Path, url: str, lines: list[str], seconds: int) -> float:
+    paths, script = folder / "paths", folder / "wrk.lua"
+    paths.write_text("\n".join(lines) + "\n")
+    accept = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
+    auth = '["Authorization"] = "Basic cmVyZWFkOm9ydGhhbmM=", ["Accept-Encoding"] = "identity",'
+    head = (
+        "local HEADERS = function(cookie) return "
+        f"{{ ['Cookie'] = 'sessionid=' .. cookie, {auth} ['Accept'] = '{accept}' }} end\n"
+    )
+    script.write_text(head + SCRIPT.replace("PATHS", str(paths)))
+    command = ["wrk", "-t1", "-c6", f"-d{seconds}s", "-s", str(script), url]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in said or "Socket errors" in said:
+        raise SystemExit(f"{url}: not every image was sent\n{said}")
+    (rate,) = re.findall(r"Requests/sec: +([\d.]+)", said)
+    return float(rate)
+
+
+class _orthanc:  # noqa: N801  a context, as of a function
+    """Orthanc with the archive's series, where it is installed; None elsewhere."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process: Any = None
+
+    def __enter__(self) -> tuple[str, list[str]] | None:
+        from tests.images import start_orthanc
+
+        files = sorted((self.folder / "var" / "archive").rglob("*.dcm"))
+        started = start_orthanc(self.folder / "orthanc")
+        if started is None:
+            print("no Orthanc here (apt-get install orthanc orthanc-dicomweb)")
+            return None
+        self.process, server = started
+        server.upload(files)
+        lines = []
+        for path in files:
+            study, series = path.parts[-3], path.parts[-2]
+            address = f"/dicom-web/studies/{study}/series/{series}/instances/{path.stem}/frames/1"
+            lines.append(f"none {address}")
+        return server.address, lines
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(20)
+
+
+if __name__ == "__main__":
+    main()
