@@ -79,6 +79,8 @@ def samples(address: Address, readings: list[Reading]) -> list[str]:
             "number": 1,
             "session": 1,
             "pk": 1,
+            "file_id": 1,
+            "series_id": 1,
             "uidb64": "MQ",
             "token": "set-password",
             "name": "results.json",

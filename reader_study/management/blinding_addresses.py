@@ -76,6 +76,8 @@ def sample(address: Address, reading: Reading, slug: str, uids: list[str]) -> st
         "number": 1,
         "session": 1,
         "pk": 1,
+        "file_id": 1,
+        "series_id": 1,
         "uidb64": "MQ",
         "token": "set-password",
         "name": "results.json",

@@ -10,10 +10,12 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.urls import reverse
 
+from reader_study.actions.desk import run_desk_task
 from reader_study.domain.reading import Stage
 from reader_study.models import Access, Role, Study
 from tests.factories import (
     DEMONSTRATION,
+    NOW,
     PASSWORD,
     a_case,
     a_member,
@@ -78,12 +80,18 @@ def test_a_study_is_set_up_from_its_protocol_to_its_opening(desk):
 
     assert say(desk, "GET", "studies/pilot/checklist")[1]["can_open"] is False
     assert say(desk, "POST", "studies/pilot/open")[1]["code"] == "study_not_open"
-    assert say(desk, "POST", "studies/pilot/allocation") == (200, {"readings": 4})
+    status, asked = say(desk, "POST", "studies/pilot/allocation", {})
+    assert (status, asked["status"]) == (202, "waiting")
+    run_desk_task(task_id=asked["id"], now=NOW)  # as the worker does
+    _, tasks = say(desk, "GET", "studies/pilot/tasks")
+    assert tasks["results"][0]["outcome"]["readings"] == 4
     assert say(desk, "POST", "studies/pilot/open")[1]["opened_at"] is not None
     _, first = say(desk, "GET", "studies/pilot/allocation?limit=3")
     _, rest = say(desk, "GET", "studies/pilot/allocation?limit=3&offset=3")
     assert (first["count"], len(first["results"]), len(rest["results"])) == (4, 3, 1)
-    assert [each["assigned"] for each in say(desk, "GET", "studies/pilot/progress")[1]["results"]]
+    _, progress = say(desk, "GET", "studies/pilot/progress")
+    assert progress["of"] == 4
+    assert [each["reader"] for each in progress["readers"]] == ["RITA", "ROLF"]
     status, refused = say(desk, "GET", "studies/pilot/cases?limit=9999")
     assert (status, refused["problems"][0]["place"]) == (400, "limit")
 

@@ -94,8 +94,6 @@ export interface FormSent {
   sent?: string[]
 }
 
-export type KindEnum = 'single_choice' | 'multiple_choice' | 'scale' | 'number' | 'measurement' | 'text'
-
 export type Layout = 'mpr' | 'axial' | 'quad'
 
 /** The locked answers. */
@@ -151,7 +149,7 @@ export interface Nodule {
 
 /** What the AI says of a nodule; the parts the condition does not show are absent. `place` is there where the reader was not given the nodule: it is a mark of the AI. */
 export interface NoduleAi {
-  status: StatusEnum
+  status: NoduleAiStatusEnum
   detail: string
   place?: Nodule
   score?: Score
@@ -159,6 +157,8 @@ export interface NoduleAi {
   saliency?: Saliency
   similar?: Similar[]
 }
+
+export type NoduleAiStatusEnum = 'done' | 'failed'
 
 export type NullEnum = null
 
@@ -192,7 +192,7 @@ export interface Question {
   name: string
   label: string
   help: string
-  kind: KindEnum
+  kind: QuestionKindEnum
   required: boolean
   cannot_assess: boolean
   options: Option[]
@@ -203,6 +203,8 @@ export interface Question {
   computed?: Computed | null
   when?: When | null
 }
+
+export type QuestionKindEnum = 'single_choice' | 'multiple_choice' | 'scale' | 'number' | 'measurement' | 'text'
 
 /** The questions about a case, about each of its nodules, and about marks before those. */
 export interface Questionnaire {
@@ -320,8 +322,6 @@ export interface Similar {
 }
 
 export type Stage = 'assigned' | 'unaided' | 'aided' | 'submitted'
-
-export type StatusEnum = 'done' | 'failed'
 
 /** How many events were taken in. */
 export interface Stored {

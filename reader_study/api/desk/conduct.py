@@ -2,47 +2,86 @@
 
 from typing import Any
 
-from django.db.models import Count, Max, Q
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from reader_study.actions.monitoring import progress_of
 from reader_study.actions.schedule import open_early
 from reader_study.actions.unlocking import unlock_reading
-from reader_study.api.desk.base import DeskList, reading_named
-from reader_study.domain.reading import Stage
+from reader_study.api.desk.base import DeskList, DeskView, reading_named
 from reader_study.models import Deviation, EarlyOpening, SessionSignature, Unlock
 from reader_study.models.signature import valid_signatures
 
 
-class ProgressSerializer(serializers.Serializer[Any]):
-    """How far a reader is; nothing of how well."""
+class SessionProgressSerializer(serializers.Serializer[Any]):
+    """How far one reader is in one session; `odd` counts readings by what looks odd."""
 
-    reader = serializers.CharField(source="pseudonym")
-    assigned = serializers.IntegerField()
-    begun = serializers.IntegerField()
+    session = serializers.IntegerField()
+    of = serializers.IntegerField()
     submitted = serializers.IntegerField()
-    last_at = serializers.DateTimeField(allow_null=True)
+    skipped = serializers.IntegerField()
+    under_way = serializers.IntegerField()
+    odd = serializers.DictField(child=serializers.IntegerField())
+    last_ended_at = serializers.DateTimeField(allow_null=True)
 
 
-class ProgressView(DeskList):
-    """How far the readers are."""
+class ReaderProgressSerializer(serializers.Serializer[Any]):
+    """How far a reader is, and when they will be done at their pace; nothing of how well."""
 
-    @extend_schema(operation_id="list_progress", responses=ProgressSerializer(many=True))
+    reader = serializers.CharField()
+    sessions = SessionProgressSerializer(many=True)
+    median_s = serializers.FloatField(allow_null=True)
+    per_week = serializers.FloatField(allow_null=True)
+    hours_left = serializers.FloatField(allow_null=True)
+    ends_at = serializers.DateTimeField(allow_null=True)
+    deviations = serializers.IntegerField()
+
+
+class OddReadingSerializer(serializers.Serializer[Any]):
+    """A reading that looks odd, and how, in words."""
+
+    reader = serializers.CharField()
+    session = serializers.IntegerField()
+    position = serializers.IntegerField()
+    submitted_at = serializers.DateTimeField()
+    why = serializers.ListField(child=serializers.CharField())
+
+
+class MachinerySerializer(serializers.Serializer[Any]):
+    """How the workers are."""
+
+    waiting = serializers.IntegerField()
+    oldest_waiting_since = serializers.DateTimeField(allow_null=True)
+    done = serializers.IntegerField()
+    failed = serializers.IntegerField()
+    last_ended_at = serializers.DateTimeField(allow_null=True)
+    site_worker_at = serializers.DateTimeField(allow_null=True)
+    inference_worker_at = serializers.DateTimeField(allow_null=True)
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    """How far a study is; nothing of it tells how accurate anybody is."""
+
+    readers = ReaderProgressSerializer(many=True)
+    of = serializers.IntegerField()
+    submitted = serializers.IntegerField()
+    skipped = serializers.IntegerField()
+    ends_at = serializers.DateTimeField(allow_null=True)
+    odd = OddReadingSerializer(many=True)
+    limits = serializers.ListField(child=serializers.CharField())
+    machinery = MachinerySerializer()
+
+
+class ProgressView(DeskView):
+    """How far every reader is, what looks odd, and how the workers are."""
+
+    @extend_schema(operation_id="get_progress", responses=ProgressSerializer)
     def get(self, request: Request, slug: str) -> Response:
-        found = (
-            self.study(slug)
-            .members.readers()
-            .annotate(
-                assigned=Count("readings"),
-                begun=Count("readings", filter=~Q(readings__stage=Stage.ASSIGNED)),
-                submitted=Count("readings", filter=Q(readings__stage=Stage.SUBMITTED)),
-                last_at=Max("readings__submitted_at"),
-            )
-        )
-        return self.page(found, ProgressSerializer)
+        found = progress_of(self.study(slug), timezone.now())
+        return Response(ProgressSerializer(found).data)
 
 
 class DeviationSerializer(serializers.Serializer[Any]):

@@ -10,17 +10,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from reader_study.actions.access import LOOK
+from reader_study.actions.desk import request_allocation
 from reader_study.actions.planning import TEMPLATES, template
 from reader_study.actions.readiness import checklist, missing, prediction_progress
 from reader_study.actions.study import (
-    allocate_readings,
     create_with_desk,
     may_create_studies,
     open_study,
 )
 from reader_study.api.desk.base import DeskList, DeskView
 from reader_study.domain.protocol_file import read_with_lines
-from reader_study.models import Reading, Study
+from reader_study.models import DeskTask, DeskTaskKind, DeskTaskStatus, Reading, Study
 
 SIZE_LIMIT = 200_000
 
@@ -134,10 +134,24 @@ class OpenStudyView(DeskView):
         return Response(StudySerializer(study).data)
 
 
-class DealtSerializer(serializers.Serializer[Any]):
-    """How many readings were dealt out."""
+class AllocateSerializer(serializers.Serializer[Any]):
+    """Which cases are read for training, by their pseudonyms; the others are the study's."""
 
-    readings = serializers.IntegerField()
+    training = serializers.ListField(
+        child=serializers.CharField(max_length=32), default=list, max_length=1000
+    )
+
+
+class TaskSerializer(serializers.Serializer[Any]):
+    """Something the site's worker does for the desk; `outcome` tells nothing of the truth."""
+
+    id = serializers.IntegerField()
+    kind = serializers.ChoiceField(DeskTaskKind.values)
+    status = serializers.ChoiceField(DeskTaskStatus.values)
+    outcome = serializers.DictField()
+    detail = serializers.CharField()
+    asked_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
 
 
 class PlaceSerializer(serializers.Serializer[Any]):
@@ -166,11 +180,26 @@ class AllocationView(DeskList):
         )
         return self.page(found, PlaceSerializer)
 
-    @extend_schema(operation_id="allocate", request=None, responses=DealtSerializer)
+    @extend_schema(
+        operation_id="allocate", request=AllocateSerializer, responses={202: TaskSerializer}
+    )
     def post(self, request: Request, slug: str) -> Response:
-        """Deal the cases out, once; again changes nothing."""
-        dealt = allocate_readings(study=self.study(slug), now=timezone.now())
-        return Response({"readings": dealt})
+        """Ask the site's worker to deal the cases out, once; `tasks` tell what became of it."""
+        study = self.study(slug)
+        asked = AllocateSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        task = request_allocation(
+            study=study, by=self.user, now=timezone.now(), **asked.validated_data
+        )
+        return Response(TaskSerializer(task).data, status=202)
+
+
+class TasksView(DeskList):
+    """What was asked of the site's worker, the last first."""
+
+    @extend_schema(operation_id="list_tasks", responses=TaskSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        return self.page(DeskTask.objects.filter(study=self.study(slug)), TaskSerializer)
 
 
 class PredictionsSerializer(serializers.Serializer[Any]):

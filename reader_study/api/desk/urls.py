@@ -2,16 +2,19 @@
 
 from django.urls import URLPattern, path
 
-from reader_study.api.desk import cases, conduct, data, people, protocol, studies
+from reader_study.api.desk import cases, conduct, data, imports, people, protocol, schema, studies
 
 _STUDY = "studies/<slug:slug>"
+_IMPORT = f"{_STUDY}/imports/<int:pk>"
 
 urlpatterns: list[URLPattern] = [
+    path("schema", schema.SchemaView.as_view(), name="api-desk-schema"),
     path("studies", studies.StudiesView.as_view(), name="api-desk-studies"),
     path(_STUDY, studies.StudyView.as_view(), name="api-desk-study"),
     path(f"{_STUDY}/checklist", studies.ChecklistView.as_view(), name="api-desk-checklist"),
     path(f"{_STUDY}/open", studies.OpenStudyView.as_view(), name="api-desk-open"),
     path(f"{_STUDY}/allocation", studies.AllocationView.as_view(), name="api-desk-allocation"),
+    path(f"{_STUDY}/tasks", studies.TasksView.as_view(), name="api-desk-tasks"),
     path(f"{_STUDY}/predictions", studies.PredictionsView.as_view(), name="api-desk-predictions"),
     path(f"{_STUDY}/protocol", protocol.ProtocolView.as_view(), name="api-desk-protocol"),
     path(f"{_STUDY}/protocol/versions", protocol.VersionsView.as_view(), name="api-desk-versions"),
@@ -19,6 +22,26 @@ urlpatterns: list[URLPattern] = [
     path(f"{_STUDY}/cases", cases.CasesView.as_view(), name="api-desk-cases"),
     path(f"{_STUDY}/cases/training", cases.TrainingView.as_view(), name="api-desk-training"),
     path(f"{_STUDY}/nodules", cases.NodulesView.as_view(), name="api-desk-nodules"),
+    path(f"{_STUDY}/imports", imports.ImportsView.as_view(), name="api-desk-imports"),
+    path(_IMPORT, imports.ImportView.as_view(), name="api-desk-import"),
+    path(f"{_IMPORT}/files", imports.ImportFilesView.as_view(), name="api-desk-import-files"),
+    path(
+        f"{_IMPORT}/files/<int:file_id>",
+        imports.ImportFileView.as_view(),
+        name="api-desk-import-file",
+    ),
+    path(f"{_IMPORT}/begin", imports.BeginWorkView.as_view(), name="api-desk-import-begin"),
+    path(f"{_IMPORT}/cancel", imports.CancelImportView.as_view(), name="api-desk-import-cancel"),
+    path(f"{_IMPORT}/resume", imports.ResumeImportView.as_view(), name="api-desk-import-resume"),
+    path(f"{_IMPORT}/series", imports.ImportSeriesView.as_view(), name="api-desk-import-series"),
+    path(
+        f"{_IMPORT}/series/<int:series_id>",
+        imports.DecisionView.as_view(),
+        name="api-desk-import-decision",
+    ),
+    path(
+        f"{_IMPORT}/problems", imports.ImportProblemsView.as_view(), name="api-desk-import-problems"
+    ),
     path(f"{_STUDY}/people", people.PeopleView.as_view(), name="api-desk-people"),
     path(f"{_STUDY}/invitations", people.InvitationsView.as_view(), name="api-desk-invitations"),
     path(f"{_STUDY}/waivers", people.WaiversView.as_view(), name="api-desk-waivers"),
