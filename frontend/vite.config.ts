@@ -32,6 +32,8 @@ export default defineConfig({
         'src/display.ts',
         'src/protocol/desk.tsx',
         'src/desk/refresh.ts',
+        'src/desk/upload.ts',
+        'src/desk/place.tsx',
       ],
       checks: { pluginTimings: false, bundlerTimings: false },
       // The codecs look for Node's modules and do without them in a browser; htmx could evaluate

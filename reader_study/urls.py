@@ -8,9 +8,12 @@ from reader_study.pages import (
     accesses,
     accounts,
     allocation,
+    case_images,
+    cases,
     conduct,
     display,
     health,
+    imports,
     lock,
     metrics,
     people,
@@ -22,6 +25,20 @@ from reader_study.pages import (
     study,
     tokens,
 )
+
+case_images_urls: list[URLPattern] = [
+    path(
+        "studies/<str:study_uid>/series/<str:series_uid>/metadata",
+        case_images.metadata,
+        name="desk-metadata",
+    ),
+    path(
+        "studies/<str:study_uid>/series/<str:series_uid>/instances/<str:instance_uid>"
+        "/frames/<int:number>",
+        case_images.frame,
+        name="desk-frame",
+    ),
+]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", reading.home, name="home"),
@@ -41,6 +58,34 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/people/key", people.key, name="study-key"),
     path("studies/<slug:slug>/allocation", allocation.allocation, name="study-allocation"),
     path("studies/<slug:slug>/allocation/now", allocation.now, name="study-allocation-now"),
+    path("studies/<slug:slug>/cases", cases.cases, name="study-cases"),
+    path("studies/<slug:slug>/cases/nodules", cases.nodules, name="study-nodules"),
+    path("studies/<slug:slug>/cases/<int:pk>.png", cases.thumbnail, name="study-case-picture"),
+    path("studies/<slug:slug>/cases/<int:pk>/remove", cases.remove, name="study-case-remove"),
+    path("studies/<slug:slug>/cases/<int:pk>/place", cases.place, name="study-place"),
+    path(
+        "studies/<slug:slug>/cases/<int:pk>/place/nodules",
+        cases.change_nodules,
+        name="study-place-nodules",
+    ),
+    path("studies/<slug:slug>/cases/<int:pk>/images/", include(case_images_urls)),
+    path("studies/<slug:slug>/imports", imports.imports, name="study-imports"),
+    path("studies/<slug:slug>/imports/begin", imports.begin, name="study-import-begin"),
+    path("studies/<slug:slug>/imports/<int:pk>", imports.one_import, name="study-import"),
+    path("studies/<slug:slug>/imports/<int:pk>/now", imports.import_now, name="study-import-now"),
+    path("studies/<slug:slug>/imports/<int:pk>/files", imports.files, name="study-import-files"),
+    path(
+        "studies/<slug:slug>/imports/<int:pk>/files/<int:number>",
+        imports.part,
+        name="study-import-part",
+    ),
+    path("studies/<slug:slug>/imports/<int:pk>/step", imports.step, name="study-import-step"),
+    path("studies/<slug:slug>/imports/<int:pk>/look/<int:number>", imports.look, name="study-look"),
+    path(
+        "studies/<slug:slug>/imports/<int:pk>/look/<int:number>/<int:frame>.png",
+        imports.look_frame,
+        name="study-look-frame",
+    ),
     path("studies/<slug:slug>/progress", progress.progress, name="study-progress"),
     path("studies/<slug:slug>/progress/now", progress.progress_now, name="study-progress-now"),
     path("studies/<slug:slug>/open", study.open_readings, name="study-open"),

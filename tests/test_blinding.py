@@ -77,6 +77,7 @@ def samples(address: Address, readings: list[Reading]) -> list[str]:
             "instance_uid": uids[2],
             "frames": "1",
             "number": 1,
+            "frame": 0,
             "session": 1,
             "pk": 1,
             "file_id": 1,

@@ -17,6 +17,7 @@ from reader_study.actions.listing import (
     read_list,
     wanted_of,
 )
+from reader_study.actions.originals import as_in_study
 from reader_study.actions.reference import load_reference
 from reader_study.dicomweb.archive import Archive, open_archive
 from reader_study.dicomweb.errors import ArchiveError, CannotStore, NotInArchive, UndecodablePixels
@@ -33,7 +34,7 @@ from reader_study.dicomweb.ingest import (
 from reader_study.dicomweb.lidc import nodules_of
 from reader_study.dicomweb.nodules import NoduleList, NoduleRow
 from reader_study.domain.errors import StudyFrozen
-from reader_study.models import Case, Nodule, Series, Study
+from reader_study.models import Case, CaseChange, Nodule, Series, Study
 
 Progress = Callable[[str, int, int], None]  # (what is being done, done, in all)
 # Coordinates written to a file and read again may differ in the last place.
@@ -113,11 +114,14 @@ def import_from_archive(
 ) -> ImportReport:
     """Import series that lie in the archive already: those that a list of nodules names.
 
+    The list may name the originals of what the study has de-identified: so their truth comes in.
+
     Raises:
         CannotImport: the list of nodules cannot be read, or the archive does not answer.
         StudyFrozen: the cases are dealt out already, and this would add to them.
     """
     listed, problems = read_list(nodules)
+    listed = as_in_study(listed, study)
     archive = site_archive()
     found: list[SeriesReport] = []
     aside: list[Problem] = []
@@ -276,15 +280,19 @@ def _register(study: Study, found: SeriesReport, placed: NoduleReport, now: date
     is_new = series is None
     if series is None:
         series = _create_series(_case_of(study, found), found)
-    added = 0
-    # From the head downwards: the order of a list might tell which ones matter.
-    for row in sorted(placed.accepted.get(found.series_uid, ()), key=lambda row: -row.centre_mm[2]):
-        added += _add_nodule(study, series, row, placed, now)
+    added = add_nodules(study, series, placed, now)
     name = series.case.pseudonym
     nodules = counted(added, "nodule")
     if is_new:
         return f"imported as {name} with {nodules}"
     return f"imported before as {name}" + (f", now with {nodules} more" if added else "")
+
+
+def add_nodules(study: Study, series: Series, placed: NoduleReport, now: datetime) -> int:
+    """Add to a series the nodules that were placed in it; return how many are new."""
+    # From the head downwards: the order of a list might tell which ones matter.
+    rows = sorted(placed.accepted.get(series.series_uid, ()), key=lambda row: -row.centre_mm[2])
+    return sum([_add_nodule(study, series, row, placed, now) for row in rows])
 
 
 def _create_series(case: Case, found: SeriesReport, **of_prior: Any) -> Series:
@@ -342,7 +350,9 @@ def _case_of(study: Study, found: SeriesReport) -> Case:
     ).first()
     if case is not None:
         return case
-    number = Case.objects.filter(study=study).count() + 1
+    # No number comes twice, also not that of a case that was taken out.
+    removed = CaseChange.objects.filter(study=study, kind="case_removed").count()
+    number = Case.objects.filter(study=study).count() + removed + 1
     return Case.objects.create(
         study=study,
         pseudonym=f"Case {number:03}",

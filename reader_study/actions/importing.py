@@ -4,12 +4,11 @@ What is done is written down after every series, so that a worker that dies cost
 was at; and a long import lets others have their turn: what is left is put on the queue again.
 """
 
-import hmac
 import io
 import logging
 import shutil
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -18,10 +17,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from reader_study.actions.archive_search import upstream
 from reader_study.actions.cases import Outcome, import_series
 from reader_study.actions.imports import ENDED, LEASE, bounds, send, staging
-from reader_study.dicomweb.archive import open_archive
-from reader_study.dicomweb.deidentify import Keys, as_file, deidentified, doubts_of
+from reader_study.actions.originals import keys, stored_list, without_truth
+from reader_study.dicomweb.deidentify import as_file, deidentified, doubts_of
 from reader_study.dicomweb.errors import ArchiveError
 from reader_study.dicomweb.ingest import Problem, Verdict, content_of, look_at_series
 from reader_study.dicomweb.nodules import NoduleList, parse_nodules
@@ -40,7 +40,6 @@ from reader_study.dicomweb.staging import (
     must_have_room,
     unpacked,
 )
-from reader_study.dicomweb.upstream import UpstreamArchive
 from reader_study.domain.errors import Refusal
 from reader_study.models import (
     ImportJob,
@@ -61,15 +60,6 @@ log = logging.getLogger(__name__)
 
 class _Ended(Exception):
     """Somebody cancelled the import, or another worker has it."""
-
-
-def keys() -> Keys:
-    """Return what stands for patients and UIDs: alike in every study of this site.
-
-    So that one examination in two studies has the same UIDs, and whoever found its truth in one is
-    known not to read it in the other.
-    """
-    return Keys(hmac.digest(settings.SECRET_KEY.encode(), b"deidentification", "sha256"))
 
 
 def run_import(*, job_id: int, clock: Callable[[], datetime] = timezone.now) -> None:
@@ -193,11 +183,7 @@ class _Run:
         return files, problems
 
     def _fetched(self) -> list[Found]:
-        archive = open_archive(
-            url=settings.IMPORT_URL, token=settings.IMPORT_TOKEN, folder=settings.ARCHIVE_DIR
-        )
-        if not isinstance(archive, UpstreamArchive):
-            raise CannotBringIn("There is no archive to import from: IMPORT_URL is not set.")
+        archive = upstream()
         found: list[Found] = []
         for number, (study_uid, series_uid) in enumerate(self.job.wanted):
             into = self.folder / "fetched" / str(number)
@@ -226,7 +212,9 @@ class _Run:
         before = Series.objects.filter(case__study=self.job.study)
         pairs = here | set(before.values_list("study_uid", "series_uid"))
         known = {uid for pair in pairs for uid in pair}
-        listed = stored_list(listed, known, self.keys if self.profile else None)
+        # The desk cannot load the truth that lines may tell.
+        keys_used = self.keys if self.profile else None
+        listed = without_truth(stored_list(listed, known, keys_used))
         used = listed.about(here)
         lines = {row.line for row in listed.nodules} | {row.line for row in listed.series}
         lines -= {row.line for row in used.nodules} | {row.line for row in used.series}
@@ -367,41 +355,6 @@ class _Run:
         held = ImportSeries.objects.filter(job=self.job, state=SeriesState.HELD).exists()
         if ended and not held:
             shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def stored_list(listed: NoduleList, known: Collection[str], keys: Keys | None) -> NoduleList:
-    """Return lines under the UIDs that are stored; the desk cannot load the truth they may tell.
-
-    `known` are UIDs as they are stored, which lines may use as well.
-    """
-
-    def uid(said: str) -> str:
-        return said if keys is None or said in known or not said else keys.uid(said)
-
-    def patient(said: str) -> str:
-        return said if keys is None else keys.patient(said)
-
-    nodules = [
-        row._replace(
-            study_uid=uid(row.study_uid),
-            series_uid=uid(row.series_uid),
-            patient=patient(row.patient),
-            malignant=None,
-            reference_source="",
-            reference_detail={},
-        )
-        for row in listed.nodules
-    ]
-    series = [
-        row._replace(
-            study_uid=uid(row.study_uid),
-            series_uid=uid(row.series_uid),
-            prior_of=uid(row.prior_of),
-            patient=patient(row.patient),
-        )
-        for row in listed.series
-    ]
-    return NoduleList(nodules, series, listed.bad)
 
 
 def _said(outcome: Outcome) -> str:

@@ -341,3 +341,15 @@ def resend_lost_imports(*, now: datetime) -> int:
     for job in again:
         send(job)
     return len(again)
+
+
+def held_file(found: ImportSeries, number: int) -> bytes:
+    """Return a file of a held series as it would be stored.
+
+    Raises:
+        OSError: it is not there.
+    """
+    if found.state != SeriesState.HELD:
+        raise FileNotFoundError("it was decided about this series")
+    path = staging(found.job_id) / "clean" / str(found.pk) / f"{number:06}.dcm"
+    return path.read_bytes()

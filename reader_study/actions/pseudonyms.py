@@ -5,7 +5,7 @@ import hmac
 from django.conf import settings
 
 from reader_study.dicomweb.metadata import pseudonymous_uid
-from reader_study.models import Reading
+from reader_study.models import Case, Reading
 
 
 def pseudonym(reading: Reading, uid: str) -> str:
@@ -16,3 +16,8 @@ def pseudonym(reading: Reading, uid: str) -> str:
 def series_key(uid: str) -> str:
     """Return the name under which a proxy keeps the images of a series; no reader sees it."""
     return hmac.digest(settings.SECRET_KEY.encode(), f"frames:{uid}".encode(), "sha256").hex()[:32]
+
+
+def pseudonym_at_desk(case: Case, uid: str) -> str:
+    """Return the UID that stands for `uid` where a coordinator looks at the images of `case`."""
+    return pseudonymous_uid(f"{settings.SECRET_KEY}:desk:{case.pk}".encode(), uid)

@@ -74,6 +74,7 @@ def sample(address: Address, reading: Reading, slug: str, uids: list[str]) -> st
         **dict(zip(("study_uid", "series_uid", "instance_uid"), uids, strict=True)),
         "frames": "1",
         "number": 1,
+        "frame": 0,
         "session": 1,
         "pk": 1,
         "file_id": 1,

@@ -168,3 +168,17 @@ class CaseChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.case}"
+
+    @property
+    def said(self) -> str:
+        """What was done, in words."""
+        number = (self.detail.get("after") or self.detail.get("before") or {}).get("number")
+        return {
+            "case_removed": "taken out of the study",
+            "nodule_placed": f"nodule {number} placed",
+            "nodule_moved": f"nodule {number} moved",
+            "nodule_removed": f"nodule {number} removed",
+            "nodules_listed": "nodules of a list added",
+            "images_accepted": "images looked at: they show nobody",
+            "images_rejected": "images looked at: they show who the patient is",
+        }.get(self.kind, self.kind)

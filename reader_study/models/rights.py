@@ -51,7 +51,7 @@ RIGHTS = {
     # Removed and moved as long as they are not dealt out, which triggers and relations refuse.
     "reader_study_case": "select, insert, delete",
     "reader_study_series": "select, insert, delete",
-    "reader_study_nodule": "select, insert, update (x, y, z, diameter_mm), delete",
+    "reader_study_nodule": "select, insert, update (number, x, y, z, diameter_mm), delete",
     "reader_study_importjob": PLANNED,
     "reader_study_importfile": PLANNED,
     "reader_study_importseries": PLANNED,

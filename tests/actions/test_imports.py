@@ -9,8 +9,8 @@ import pydicom
 import pytest
 
 from reader_study.actions import importing
-from reader_study.actions.cases import site_archive
-from reader_study.actions.importing import keys, run_import
+from reader_study.actions.cases import import_from_archive, site_archive
+from reader_study.actions.importing import run_import
 from reader_study.actions.imports import (
     MAX_ATTEMPTS,
     begin_import,
@@ -23,6 +23,7 @@ from reader_study.actions.imports import (
     resend_lost_imports,
     staging,
 )
+from reader_study.actions.originals import keys
 from reader_study.actions.verification import verify_study
 from reader_study.dicomweb import staging as files
 from reader_study.dicomweb.profile import Profile
@@ -37,6 +38,7 @@ from reader_study.models import (
     Series,
     SeriesState,
 )
+from reader_study.models.reference import ReferenceStandard
 from tests.dicomweb.series import SERIES, STUDY, a_series, setting
 from tests.factories import NOW, a_study, a_user
 
@@ -346,3 +348,19 @@ def test_an_earlier_examination_comes_in_as_the_prior_of_its_case(study, setting
         (False, None),
         (True, 365),
     ]
+
+
+def test_a_command_brings_the_truth_to_what_was_deidentified(study, settings, tmp_path):
+    a_series(settings.IMPORT_DIR / "ct")
+    lines = "patient,study,series,nodule,x,y,z,reference,reference_source\n"
+    lines += f"P-1,{STUDY},{SERIES},N1,0,0,15,malignant,pathology\n"
+    run(begun(study, nodules=lines))
+    assert not ReferenceStandard.objects.exists()
+    (tmp_path / "list.csv").write_text(lines)
+
+    report = import_from_archive(study=study, nodules=tmp_path / "list.csv", now=NOW)
+
+    assert report.complete
+    truth = ReferenceStandard.objects.get()
+    assert (truth.malignant, truth.source) == (True, "pathology")
+    assert truth.nodule == Nodule.objects.get()
