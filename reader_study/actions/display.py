@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
+from reader_study.actions.locked import must_not_be_locked
 from reader_study.domain.display import Display, DisplayLimits, DisplayNotChecked, problems
 from reader_study.domain.images import Preferences
 from reader_study.models import DisplayCheck, Membership, ReaderPreferences, Reading, User
@@ -36,7 +37,9 @@ def check_display(
 
     Raises:
         DisplayInvalid: the check is not complete.
+        StudyLocked: the study's database is locked.
     """
+    must_not_be_locked(member.study)
     found = Display.of(said)
     wrong = problems(member.study.rules.images.display or DisplayLimits(), found)
     return DisplayCheck.objects.create(

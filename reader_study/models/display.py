@@ -22,7 +22,7 @@ class DisplayCheck(models.Model):
     """What a reader's display was found to be before a session.
 
     `found` has the fields of `domain.display.Display`, `problems` what the protocol's limits
-    say to it. A database trigger refuses every change.
+    say to it. Database triggers refuse every change and append each to its study's chain.
     """
 
     reader = models.ForeignKey(Membership, models.PROTECT, related_name="display_checks")

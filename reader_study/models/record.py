@@ -173,6 +173,11 @@ CONTENTS = {
         "m.study_id",
         ("t.id", "t.reader_id", "t.session", "t.name", "t.meaning", "t.digest", "t.at"),
     ),
+    ("display_check", 1): Content(
+        "reader_study_displaycheck t join reader_study_membership m on m.id = t.reader_id",
+        "m.study_id",
+        ("t.id", "t.reader_id", "t.session", "t.found", "t.problems", "t.passed", "t.at"),
+    ),
     ("waiver", 1): Content(
         "reader_study_waiver t join reader_study_membership m on m.id = t.reader_id",
         "m.study_id",
@@ -229,8 +234,9 @@ CONTENTS = {
 }
 
 # What may still be recorded once a study's database is locked: nothing that readers or
-# coordinators do in it. `reread_append` in the database holds a copy.
-AFTER_LOCK = frozenset({"prediction", "reference", "waiver", "key_access"})
+# coordinators do in it. Of checks of a display only those that were made before the lock, and
+# before there was a kind for them. `reread_append` in the database holds a copy.
+AFTER_LOCK = frozenset({"prediction", "reference", "waiver", "key_access", "display_check"})
 
 
 def contents_query(kind: str, version: int) -> str:

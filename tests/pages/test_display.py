@@ -1,12 +1,14 @@
 """The check of the display before reading, and the settings of a reader."""
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.test import Client
+from django.utils import timezone
 
-from reader_study.models import DisplayCheck, Reading
+from reader_study.actions.verification import verify_study
+from reader_study.models import DatabaseLock, DisplayCheck, Reading
 from tests.domain.test_images import GOOD
-from tests.factories import a_protocol, a_reading
+from tests.factories import a_protocol, a_reading, a_user
 
 pytestmark = pytest.mark.django_db
 
@@ -48,6 +50,32 @@ def test_reading_begins_once_the_display_is_checked_and_the_check_stays(
     assert (failed.passed, passed.passed, passed.session) == (False, True, reading.session)
     with pytest.raises(DatabaseError), transaction.atomic():
         DisplayCheck.objects.update(passed=True)
+    # Both are links of the study's chain, and a check that was changed all the same is found.
+    study = reading.reader.study
+    result = verify_study(study)
+    assert (result.counts["display_check"], result.broken) == (2, None)
+    with connection.cursor() as cursor:
+        cursor.execute("alter table reader_study_displaycheck disable trigger user")
+        cursor.execute("update reader_study_displaycheck set passed = true")
+        cursor.execute("alter table reader_study_displaycheck enable trigger user")
+    broken = verify_study(study).broken
+    assert broken is not None
+    assert (broken.kind, broken.row_id) == ("display_check", failed.pk)
+
+
+def test_a_locked_study_takes_no_more_checks(client: Client, reading: Reading):
+    study = reading.reader.study
+    page = f"/worklist/display/{study.slug}"
+    client.post(page, ANSWERS)
+    DatabaseLock.objects.create(
+        study=study, by=a_user(), at=timezone.now(), statement="It is done.", accepted=[]
+    )
+
+    answer = client.post(page, ANSWERS)
+
+    assert answer.status_code == 409
+    assert "nothing more is recorded" in answer.content.decode()
+    assert DisplayCheck.objects.count() == 1
 
 
 def test_settings_of_a_reader_come_back_with_every_reading(client: Client, reading: Reading):
