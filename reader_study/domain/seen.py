@@ -17,11 +17,11 @@ AT_LEAST_S = 0.3
 # Half the depth within which a nodule of unknown size is on a slice.
 USUAL_RADIUS_MM = 3.0
 
-# Across the screen, down the screen, and through it.
-_AXES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
+# Of x, y and z: across the screen, down the screen, and through it.
+AXES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
 # A pane shows a plane of the current examination, or (True) of an earlier one beside it.
 Pane = tuple[str, bool]
-_CURRENT: frozenset[Pane] = frozenset((plane, False) for plane in _AXES)
+_CURRENT: frozenset[Pane] = frozenset((plane, False) for plane in AXES)
 
 
 class View(NamedTuple):
@@ -46,7 +46,7 @@ class View(NamedTuple):
 
     def shows(self, point: Sequence[float], radius_mm: float) -> bool:
         """Tell whether something of this size around `point` is on screen."""
-        across, down, through = _AXES[self.plane]
+        across, down, through = AXES[self.plane]
         if abs(self.centre_mm[through] - point[through]) > radius_mm + self.thickness_mm / 2:
             return False
         return self.span_mm is None or all(
@@ -126,7 +126,7 @@ def dwell(shown: Iterable[View]) -> dict[tuple[str, str, float], float]:
     """
     found: dict[tuple[str, str, float], float] = {}
     for view in shown:
-        at = round(view.centre_mm[_AXES[view.plane][2]], 1)
+        at = round(view.centre_mm[AXES[view.plane][2]], 1)
         key = (view.stage, view.plane, at)
         found[key] = found.get(key, 0.0) + (view.until_ms - view.from_ms) / SECONDS
     return found
@@ -190,7 +190,7 @@ def _change(
 ) -> tuple[Pane, dict[str, Any]] | None:
     """Return the pane that an event moves, and what it shows then; None if it moves none."""
     plane = event.data.get("plane")
-    if not isinstance(plane, str) or plane not in _AXES:
+    if not isinstance(plane, str) or plane not in AXES:
         return None  # what a browser tells is not ours to trust
     pane = (plane, event.data.get("prior") is True)
     before = panes.get(pane, {"span_mm": None, "thickness_mm": 0.0, "series": None})

@@ -21,6 +21,7 @@ from reader_study.exports.conduct import (
     signature_rows,
     unlock_rows,
 )
+from reader_study.exports.dwell_maps import DWELL_MAPS, dwell_map_rows
 from reader_study.exports.events import (
     EXPOSURES,
     IDLE_AFTER_S,
@@ -279,6 +280,7 @@ def dictionary_rows(protocols: Sequence[Protocol]) -> Iterator[list[Any]]:
         "times": TIMES,
         "seen": SEEN,
         "dwell": DWELL,
+        "dwell_maps": DWELL_MAPS,
         "exposures": EXPOSURES,
         "marks": MARKS,
         "measurements": MEASUREMENTS,
@@ -328,6 +330,7 @@ def write_tables(
         "times.csv": ([c.name for c in TIMES], time_rows(study, idle_after_s)),
         "seen.csv": ([c.name for c in SEEN], seen_rows(study, idle_after_s)),
         "dwell.csv": ([c.name for c in DWELL], dwell_rows(study, idle_after_s)),
+        "dwell_maps.csv": ([c.name for c in DWELL_MAPS], dwell_map_rows(study, idle_after_s)),
         "exposures.csv": ([c.name for c in EXPOSURES], exposure_rows(study)),
         "marks.csv": ([c.name for c in MARKS], mark_rows(study)),
         "measurements.csv": ([c.name for c in MEASUREMENTS], measurement_rows(study)),

@@ -1,5 +1,6 @@
 """The figures, each from the content that its section gives."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -327,7 +328,36 @@ def concordance(canvas: Canvas, content: dict[str, Any]) -> None:
             side.set_visible(False)
 
 
+def dwell(canvas: Canvas, content: dict[str, Any]) -> None:
+    """Draw maps of a case in a row: from the front, from the left and from the feet."""
+    rows = content["cases"]
+    most = max(1e-9, *(max(each["seconds"]) for row in rows for each in row["maps"]))
+    canvas.set_size_inches(7.2, 0.5 + 2.5 * len(rows))
+    every = []
+    for line, row in enumerate(rows):
+        for place, each in enumerate(row["maps"]):
+            axes = canvas.add_subplot(len(rows), 3, 3 * line + place + 1)
+            every.append(axes)
+            cells = np.array(each["seconds"])
+            side = math.isqrt(len(cells))
+            left, right, top, bottom = each["extent_mm"]
+            drawn = axes.imshow(
+                cells.reshape(side, side), extent=(left, right, bottom, top), vmin=0, vmax=most,
+                cmap="viridis", interpolation="nearest", aspect="equal",
+            )  # fmt: skip
+            for x, y in each["nodules"]:
+                axes.plot(x, y, marker="o", markersize=9, markerfacecolor="none", color="white")
+                axes.plot(x, y, marker="o", markersize=11, markerfacecolor="none", color=INK)
+            axes.set_title(f"{row['case']}, {each['projection']}", fontsize=8)
+            axes.tick_params(labelsize=6)
+            for spine in axes.spines.values():  # the outline of the CT volume
+                spine.set_visible(True)
+    bar = canvas.colorbar(drawn, ax=every, shrink=0.6)
+    bar.set_label("Seconds on screen, a reading")
+
+
 HOW: dict[str, Draw] = {
+    "dwell": dwell,
     "roc": roc,
     "subgroups": subgroups,
     "paired": paired,

@@ -120,6 +120,7 @@ def _steps(data: Data) -> Iterator[tuple[str, Step]]:
             ],
         )
     yield "seen or not", lambda: maybe(seen.seen_or_not(data))
+    yield "dwell maps", lambda: maybe(seen.dwell_maps(data))
     yield "curves", lambda: [accuracy.curves(data)]
     yield "thresholds", lambda: [accuracy.at_threshold(data)]
     yield "methods", lambda: [accuracy.methods(data)]

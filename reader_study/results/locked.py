@@ -30,6 +30,7 @@ class Nodule(NamedTuple):
     diameter_mm: float | None
     malignant: bool | None  # None: the reference standard leaves it open, or there is none
     source: str
+    centre_mm: tuple[float, float, float] | None = None  # LPS
 
     @property
     def name(self) -> str:
@@ -73,6 +74,18 @@ class Prediction(NamedTuple):
     features: dict[str, dict[str, float]]  # feature -> category -> probability
 
 
+class DwellMap(NamedTuple):
+    """For how long what lies in each part of a case was on screen, seen from one side."""
+
+    case: str
+    arm: str
+    stage: str
+    readings: int
+    projection: str  # axial, coronal or sagittal
+    extent_mm: tuple[float, float, float, float]  # left, right, top and bottom of the CT volume
+    seconds: list[float]  # row by row from the top left, as many rows as columns
+
+
 class Locked(NamedTuple):
     """A locked study. Training is in `places` only, and in none of the others."""
 
@@ -88,6 +101,7 @@ class Locked(NamedTuple):
     seconds: dict[tuple[Place, str], float]  # active reading time, by reading and stage
     deviations: dict[str, list[Row]]  # table -> rows: what did not go as planned
     displayed: dict[tuple[Place, str, str], float] = {}  # by reading, stage and nodule, in s
+    dwell: list[DwellMap] = []
 
 
 # Tables of what did not go as planned; an archive may lack those its study had no use for.
@@ -117,6 +131,7 @@ def read_locked(folder: Path) -> Locked:
             float(row["diameter_mm"]) if row["diameter_mm"] else None,
             {MALIGNANT: True, BENIGN: False}.get(truth.get("truth", "")),
             truth.get("source", ""),
+            (float(row["x"]), float(row["y"]), float(row["z"])) if row.get("z") else None,
         )
     skipped = {_key(row) for row in _rows(folder / "skips.csv")}
     places = {
@@ -158,6 +173,7 @@ def read_locked(folder: Path) -> Locked:
         for each in versions
         if each["reason"]
     ]
+    maps = folder / "dwell_maps.csv"
     displayed: dict[tuple[Place, str, str], float] = {}
     if (folder / "seen.csv").exists():  # earlier archives have none
         for row in _rows(folder / "seen.csv"):
@@ -184,6 +200,22 @@ def read_locked(folder: Path) -> Locked:
             },
         },
         displayed,
+        [_dwell_map(row) for row in _rows(maps)] if maps.exists() else [],
+    )
+
+
+def _dwell_map(row: Row) -> DwellMap:
+    left, right, top, bottom = (
+        float(row[f"{side}_mm"]) for side in ("left", "right", "top", "bottom")
+    )
+    return DwellMap(
+        row["case"],
+        row["arm"],
+        row["stage"],
+        int(row["readings"]),
+        row["projection"],
+        (left, right, top, bottom),
+        list(map(float, row["seconds"].split())),
     )
 
 

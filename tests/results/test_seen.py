@@ -2,7 +2,9 @@
 
 import csv
 
-from tests.results.test_findings import made, rows_of
+from reader_study.results.drawing import draw
+from reader_study.results.figures import HOW
+from tests.results.test_findings import made, rows_of, write_rows
 
 
 def test_a_malignant_nodule_that_was_never_on_screen_is_told_from_one_that_was_under_rated(
@@ -43,3 +45,41 @@ def test_a_malignant_nodule_that_was_never_on_screen_is_told_from_one_that_was_u
             assert became == ("found" if positive else "found, under-rated")
     assert sum(sum(row[2:]) for row in of_readers) == len(of_nodules)
     assert {became for *_, became in of_nodules} >= {"found", "found, under-rated"}
+
+
+def test_dwell_maps_show_the_seconds_a_reading_and_the_malignant_nodules(tmp_path):
+    def alter(tables):
+        nodules = [{**r, "x": -60, "y": 10, "z": 40} for r in rows_of(tables / "nodules.csv")]
+        write_rows(tables / "nodules.csv", nodules)
+        stages = {(r["arm"], r["stage"]) for r in rows_of(tables / "readings.csv")}
+        with (tables / "dwell_maps.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            ends = ["left_mm", "right_mm", "top_mm", "bottom_mm"]
+            rows.writerow(["case", "arm", "stage", "readings", "projection", *ends, "seconds"])
+            for case in sorted({n["case"] for n in nodules}):
+                for arm, stage in sorted(stages):
+                    for plane in ("axial", "coronal", "sagittal"):
+                        seconds = " ".join(["0"] * 575 + ["12"])
+                        own = [case, arm, stage, 4, plane, -150, 150, 200, -100, seconds]
+                        rows.writerow(own)
+
+    study = made(tmp_path, "lung_rads", alter=alter)
+    (section,) = [one for one in study.found.sections if one.name == "dwell"]
+    malignant = {
+        row["case"]
+        for row in rows_of(study.folder / "reference.csv")
+        if row["truth"] == "malignant"
+    }
+
+    assert len(section.figures) == len(study.found.data.modalities)
+    cases = section.figures[0].content["cases"]
+    assert 0 < len(cases) <= 6
+    assert {each["case"] for each in cases} <= malignant
+    for each in cases:
+        assert [one["projection"] for one in each["maps"]] == ["coronal", "sagittal", "axial"]
+        assert each["maps"][0]["seconds"][-1] == 3.0
+        assert each["maps"][0]["nodules"][0] == [-60, 40]
+    # The same figure for a person to look at, of bounded size.
+    svg, png = draw(section.figures[0], HOW["dwell"])
+    assert b"<svg" in svg
+    assert len(svg) + len(png) < 1_000_000
