@@ -92,7 +92,7 @@ drop function reread_record_display_check();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("reader_study", "0025_tokens_and_access_log")]
+    dependencies = [("reader_study", "0026_desk")]
 
     operations = [
         migrations.RunSQL(append(f"{AFTER_LOCK}, 'display_check'"), append(AFTER_LOCK)),
