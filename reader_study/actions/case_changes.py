@@ -8,8 +8,8 @@ import numpy as np
 from django.db import IntegrityError, transaction
 from django.db.models import Max, ProtectedError
 
-from reader_study.actions.cases import add_nodules
 from reader_study.actions.originals import as_in_study, without_truth
+from reader_study.actions.registering import add_nodules
 from reader_study.dicomweb.geometry import Geometry
 from reader_study.dicomweb.ingest import Problem, SeriesReport, place_nodules
 from reader_study.dicomweb.nodules import UnreadableList, parse_nodules

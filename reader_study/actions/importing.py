@@ -4,7 +4,6 @@ What is done is written down after every series, so that a worker that dies cost
 was at; and a long import lets others have their turn: what is left is put on the queue again.
 """
 
-import io
 import logging
 import shutil
 import time
@@ -12,7 +11,6 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-import pydicom
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
@@ -21,16 +19,15 @@ from reader_study.actions.archive_search import upstream
 from reader_study.actions.cases import Outcome, import_series
 from reader_study.actions.imports import ENDED, LEASE, bounds, send, staging
 from reader_study.actions.originals import keys, stored_list, without_truth
-from reader_study.dicomweb.deidentify import as_file, deidentified, doubts_of
 from reader_study.dicomweb.errors import ArchiveError
 from reader_study.dicomweb.ingest import Problem, Verdict, content_of, look_at_series
 from reader_study.dicomweb.nodules import NoduleList, parse_nodules
-from reader_study.dicomweb.pixels import tolerant
 from reader_study.dicomweb.profile import Profile
 from reader_study.dicomweb.staging import (
     CannotBringIn,
     Found,
     Group,
+    cleaned,
     files_below,
     folder_below,
     grouped,
@@ -284,20 +281,10 @@ class _Run:
                 continue
             target = clean / f"{number:06}.dcm"
             try:
-                with tolerant():
-                    dataset = pydicom.dcmread(io.BytesIO(content))
-                    for doubt in doubts_of(dataset):
-                        if self.profile is None and doubt.code == "secondary":
-                            continue  # said to tell of nobody, and not what a screen showed
-                        one = doubts.setdefault(doubt.code, [doubt.code, doubt.detail, []])
-                        one[2].append(number)  # type: ignore[attr-defined]
-                    if self.profile is not None:
-                        dataset = deidentified(dataset, self.profile, self.keys)
-                    if found.looked:
-                        dataset.BurnedInAnnotation = "NO"
-                    if self.profile is not None or found.looked:
-                        content = as_file(dataset)
-                target.write_bytes(content)
+                made, doubted = cleaned(content, self.profile, self.keys, looked=found.looked)
+                for code, detail in doubted:
+                    doubts.setdefault(code, [code, detail, []])[2].append(number)  # type: ignore[attr-defined]
+                target.write_bytes(made)
             except OSError:
                 raise
             except Exception as error:  # noqa: BLE001  damaged bytes raise anything

@@ -105,13 +105,13 @@ def _cases(study: Study) -> list[Check]:
         with_nodules=Count("pk", filter=Q(series__nodules__isnull=False), distinct=True),
     )
     cases, nodules = counts["cases"], counts["nodules"]
-    found = [Check("Cases", f"{cases} imported", cases > 0, there="cases")]
+    found = [Check("Cases", f"{cases} imported", cases > 0, page="study-imports")]
     bare = cases - counts["with_nodules"]
     says = f"{nodules} placed"
     searched = study.rules.findings.has_marks
     if bare and not searched:
         says += f"; {bare} cases have none, and will not be read"
-    found.append(Check("Nodules", says, nodules > 0 or searched, there="cases"))
+    found.append(Check("Nodules", says, nodules > 0 or searched, page="study-cases"))
     training = study.rules.design.training
     if training:
         says = f"{counts['training']} of {training.cases} marked"

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from reader_study.dicomweb.deidentify import Doubt, Keys, as_file, deidentified, doubts_of
 from reader_study.dicomweb.ingest import (
     DEFLATED,
     MOST_BYTES,
@@ -23,6 +24,7 @@ from reader_study.dicomweb.ingest import (
     is_localizer,
 )
 from reader_study.dicomweb.pixels import tolerant
+from reader_study.dicomweb.profile import Profile
 from reader_study.dicomweb.uids import is_uid
 
 ZIP_MAGIC: Final = b"PK\x03\x04"
@@ -270,3 +272,61 @@ def kept(path: Path) -> list[Group]:
         Group(study, series, [Found(Path(where), name) for where, name in files])
         for study, series, files in json.loads(path.read_text())
     ]
+
+
+def cleaned(
+    content: bytes, profile: Profile | None, keys: Keys, *, looked: bool = False
+) -> tuple[bytes, list[Doubt]]:
+    """Return the bytes of a file as they will be stored, and why to look at its image before.
+
+    `looked` says that somebody has, and found nothing; without a profile headers stay as they are.
+    What damaged bytes raise is raised.
+    """
+    with tolerant():
+        dataset = pydicom.dcmread(io.BytesIO(content))
+        doubts = doubts_of(dataset)
+        if profile is None:
+            # It is said to tell of nobody, and a derived image is not yet what a screen showed.
+            doubts = [doubt for doubt in doubts if doubt.code != "secondary"]
+        else:
+            dataset = deidentified(dataset, profile, keys)
+        if looked:
+            dataset.BurnedInAnnotation = "NO"
+        return (content if profile is None and not looked else as_file(dataset)), doubts
+
+
+def clean_folder(
+    folder: Path, into: Path, profile: Profile, keys: Keys, besides: Path, beat: Beat | None
+) -> list[Problem]:
+    """Write the CT images of a folder into another one, de-identified; return what is left out.
+
+    An image that may show who the patient is is left out, since here nobody looks at it.
+    """
+    problems: list[Problem] = []
+    listed = [one for one in files_below(folder) if folder / _name(one) != besides]
+    for number, file in enumerate(listed):
+        if beat:
+            beat("de-identifying", number, len(listed))
+        if isinstance(file, Problem):
+            problems.append(file)
+            continue
+        found = series_of(file)
+        content = found if isinstance(found, Problem) else content_of(file.path, file.name)
+        if isinstance(content, Problem):
+            problems.append(content)
+            continue
+        try:
+            made, doubts = cleaned(content, profile, keys)
+        except Exception:  # noqa: BLE001  damaged bytes raise anything
+            problems.append(Problem("not_dicom", "is a damaged DICOM file", file.name))
+            continue
+        if doubts:
+            said = f"{doubts[0].detail}; bring it in through the browser, where it is looked at"
+            problems.append(Problem("burned_in", said, file.name))
+        else:
+            (into / f"{number:06}.dcm").write_bytes(made)
+    return problems
+
+
+def _name(one: Found | Problem) -> str:
+    return one.where if isinstance(one, Problem) else one.name

@@ -9,7 +9,7 @@ import pydicom
 import pytest
 
 from reader_study.actions import importing
-from reader_study.actions.cases import import_from_archive, site_archive
+from reader_study.actions.cases import import_cases, import_from_archive, site_archive
 from reader_study.actions.importing import run_import
 from reader_study.actions.imports import (
     MAX_ATTEMPTS,
@@ -43,6 +43,7 @@ from tests.dicomweb.series import SERIES, STUDY, a_series, setting
 from tests.factories import NOW, a_study, a_user
 
 pytestmark = pytest.mark.django_db
+BURNED_IN = setting(BurnedInAnnotation="YES")
 IDENTITY = (b"Doe", b"P-1", b"19500101", b"General Hospital", SERIES.encode())
 
 
@@ -364,3 +365,22 @@ def test_a_command_brings_the_truth_to_what_was_deidentified(study, settings, tm
     truth = ReferenceStandard.objects.get()
     assert (truth.malignant, truth.source) == (True, "pathology")
     assert truth.nodule == Nodule.objects.get()
+
+
+def test_the_command_deidentifies_as_the_desk_does(study, settings, tmp_path):
+    a_series(tmp_path / "ct")
+    other = "1.2.826.0.5"
+    a_series(tmp_path / "ct" / "b", study=other, series=f"{other}.1", edit_all=BURNED_IN)
+    lines = "patient,study,series,nodule,x,y,z,reference\n"
+    lines += f"P-1,{STUDY},{SERIES},N1,0,0,15,benign\nP-1,{other},{other}.1,N1,0,0,15,\n"
+    (tmp_path / "ct" / "list.csv").write_text(lines)
+
+    given = {"folder": tmp_path / "ct", "nodules": tmp_path / "ct" / "list.csv", "now": NOW}
+    report = import_cases(study=study, **given, profile=Profile())
+
+    assert any("looked at" in str(one) for one in report.findings.set_aside)
+    assert Series.objects.get().series_uid == keys().uid(SERIES)
+    assert ReferenceStandard.objects.get().malignant is False
+    everything = stored_bytes(settings.ARCHIVE_DIR)
+    assert not [secret for secret in IDENTITY if secret in everything]
+    assert list(settings.STAGING_DIR.iterdir()) == []

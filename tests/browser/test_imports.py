@@ -80,10 +80,10 @@ def test_a_folder_is_sent_and_its_case_gets_its_nodules(
     # A list of nodules, first only looked at; it names the original UIDs.
     phantom.write_nodules_csv([case], tmp_path / "nodules.csv")
     lines = (tmp_path / "nodules.csv").read_text().splitlines()
-    lines.append(lines[-1].replace(lines[-1].split(",")[3], "elsewhere", 1))
     away = lines[-1].split(",")
-    away[4:7] = ["9999", "0", "0"]
-    (tmp_path / "nodules.csv").write_text("\n".join([*lines[:-1], ",".join(away)]) + "\n")
+    away[3:7] = ["elsewhere", "9999", "0", "0"]
+    lines.append(",".join(away))
+    (tmp_path / "nodules.csv").write_text("\n".join(lines) + "\n")
     page.get_by_role("link", name="Cases").first.click()
     page.get_by_role("link", name="List of nodules").click()
     page.get_by_label("List of nodules (CSV)").set_input_files(tmp_path / "nodules.csv")
@@ -136,7 +136,7 @@ def test_images_are_looked_at_before_they_are_taken_in(
     workers.start_site()
     log_in("coordinator")
     page.get_by_role("link", name="Bring cases in").first.click()
-    page.get_by_label("Folder", exact=True).select_option("from-a-hospital")
+    page.locator("select[name=folder]").select_option("from-a-hospital")
     page.get_by_role("button", name="Import the folder").click()
 
     page.get_by_role("link", name="Look at its images").click(timeout=120_000)

@@ -1,7 +1,9 @@
 """`manage.py import_cases FOLDER --nodules FILE --study SLUG`: cases from a folder.
 
-With `--from-archive` instead of a folder, the series that the list names are taken from the
-archive, where they lie already. Importing again changes nothing.
+With `--deidentify`, images are de-identified as the desk does it by default. With `--from-archive`
+instead of a folder, the series that the list names are taken from the archive, where they lie
+already; the list may then name the originals of what was de-identified. Importing again changes
+nothing.
 """
 
 import sys
@@ -14,6 +16,7 @@ from django.utils import timezone
 
 from reader_study.actions.cases import ImportReport, import_cases, import_from_archive
 from reader_study.dicomweb.ingest import counted
+from reader_study.dicomweb.profile import Profile
 from reader_study.domain.errors import Refusal
 from reader_study.management.progress import Counter
 from reader_study.models import Nodule, Study
@@ -29,6 +32,9 @@ class Command(BaseCommand):
         parser.add_argument("--nodules", type=Path, required=True, help="a CSV file: one a line")
         parser.add_argument("--study", required=True, help="the short name of the study")
         parser.add_argument(
+            "--deidentify", action="store_true", help="remove who the patient is from the headers"
+        )
+        parser.add_argument(
             "--from-archive", action="store_true", help="the series lie in the archive already"
         )
 
@@ -39,6 +45,7 @@ class Command(BaseCommand):
         nodules: Path,
         study: str,
         from_archive: bool,
+        deidentify: bool,
         **options: Any,
     ) -> None:
         if (folder is None) != from_archive:
@@ -53,7 +60,12 @@ class Command(BaseCommand):
                 )
             else:
                 report = import_cases(
-                    study=found, folder=folder, nodules=nodules, now=now, progress=counter
+                    study=found,
+                    folder=folder,
+                    nodules=nodules,
+                    now=now,
+                    progress=counter,
+                    profile=Profile() if deidentify else None,
                 )
         except Refusal as refusal:
             raise CommandError(refusal.detail) from None
