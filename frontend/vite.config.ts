@@ -34,6 +34,7 @@ export default defineConfig({
         'src/desk/refresh.ts',
         'src/desk/upload.ts',
         'src/desk/place.tsx',
+        'src/desk/panel.ts',
       ],
       checks: { pluginTimings: false, bundlerTimings: false },
       // The codecs look for Node's modules and do without them in a browser; htmx could evaluate

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from reader_study.api import ai, dicomweb, preferences, readings, truth
+from reader_study.api import ai, dicomweb, panel, preferences, readings, truth
 from reader_study.api.desk import urls as desk
 from reader_study.pages import (
     accesses,
@@ -12,6 +12,7 @@ from reader_study.pages import (
     cases,
     conduct,
     display,
+    exports,
     health,
     imports,
     lock,
@@ -25,6 +26,7 @@ from reader_study.pages import (
     study,
     tokens,
 )
+from reader_study.pages import truth as truth_room
 
 case_images_urls: list[URLPattern] = [
     path(
@@ -86,11 +88,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
         imports.look_frame,
         name="study-look-frame",
     ),
+    path("studies/<slug:slug>/truth", truth_room.truth, name="study-truth"),
+    path("studies/<slug:slug>/truth/now", truth_room.now, name="study-truth-now"),
+    path("studies/<slug:slug>/truth/list", truth_room.bring, name="study-truth-bring"),
+    path("studies/<slug:slug>/truth/conclude", truth_room.conclude, name="study-truth-conclude"),
+    path("studies/<slug:slug>/truth/<int:pk>", truth_room.read, name="study-truth-read"),
+    path("api/panel/<int:pk>/dicomweb/", include(panel.panel_urls)),
     path("studies/<slug:slug>/progress", progress.progress, name="study-progress"),
     path("studies/<slug:slug>/progress/now", progress.progress_now, name="study-progress-now"),
     path("studies/<slug:slug>/open", study.open_readings, name="study-open"),
     path("studies/<slug:slug>/open-early", study.open_one_early, name="study-open-early"),
     path("studies/<slug:slug>/conduct", conduct.conduct, name="study-conduct"),
+    path("studies/<slug:slug>/review", conduct.review, name="study-review"),
     path("studies/<slug:slug>/unlock", conduct.unlock, name="study-unlock"),
     path("studies/<slug:slug>/protocol", protocol.protocol, name="study-protocol"),
     path("studies/<slug:slug>/lock", lock.lock, name="study-lock"),
@@ -101,6 +110,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("studies/<slug:slug>/accesses", accesses.accesses, name="study-accesses"),
     path("studies/<slug:slug>/accesses.csv", accesses.accesses_csv, name="study-accesses-csv"),
+    path("studies/<slug:slug>/exports", exports.exports, name="study-exports"),
     path("studies/<slug:slug>/export.zip", study.export, name="study-export"),
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from reader_study.actions.conduct import lock_database
+from reader_study.actions.deviations import review_deviations
 from reader_study.actions.protocol import amend_protocol
 from reader_study.actions.schedule import open_early
 from reader_study.actions.unlocking import unlock_reading
@@ -47,6 +48,8 @@ def test_what_coordinators_and_readers_decide_is_a_deviation_with_its_reason(con
     conductor.client.force_login(second.reader.user)
     conductor.client.post(reverse("skip"), {"reading": second.pk, "reason": "no images"})
     unlock_reading(**by, reading_id=first.pk, reason="wrong side")
+    every = Deviation.objects.values_list("pk", flat=True)
+    review_deviations(**by, ids=every, note="no effect on the readings")
     lock_database(**by, statement="Done.", accepted={"readings": "one reader has left"})
 
     assert recorded() == [

@@ -18,6 +18,7 @@ import broker
 from reader_study.actions.locked import must_not_be_locked
 from reader_study.actions.prediction import request_predictions
 from reader_study.actions.study import allocate_readings, mark_training, open_if_ready
+from reader_study.actions.truth_tasks import check_truth, conclude_panel, import_truth
 from reader_study.celery import app
 from reader_study.domain.errors import DeskTaskRefused, Refusal, StudyFrozen
 from reader_study.models import DeskTask, DeskTaskKind, DeskTaskStatus, Study, User
@@ -149,7 +150,10 @@ def _open(study: Study, now: datetime) -> None:
     open_if_ready(study=study, now=now)
 
 
-# What the worker does, by what is asked for; `actions.truth_room` adds what is about the truth.
+# What the worker does, by what is asked for.
 DO: dict[DeskTaskKind, Callable[[DeskTask, datetime], dict[str, Any]]] = {
     DeskTaskKind.ALLOCATE: _allocate,
+    DeskTaskKind.CHECK_TRUTH: check_truth,
+    DeskTaskKind.IMPORT_TRUTH: import_truth,
+    DeskTaskKind.CONCLUDE_PANEL: conclude_panel,
 }

@@ -15,6 +15,33 @@ PER_DAY = 20
 READERS, CASES = 4, 20
 # What comes along to start from, by name.
 TEMPLATES = {file.stem: file for file in (Path(__file__).parents[1] / "protocols").glob("*.yaml")}
+# Which question each of them fits, for whoever chooses; those that are told first come first.
+FITS = {
+    "demonstration": (
+        "Does the AI change what a reader says of the same case, at once? Sequential: one reading,"
+        " without and then with AI; the fewest readings, and the first answer is in mind."
+    ),
+    "lidc": (
+        "Do readers with AI differ from readers without it? Crossover: each case twice, four weeks"
+        " apart, on the nine scales of LIDC."
+    ),
+    "hybrid": (
+        "How much of a change is the AI's, and how much a second look's? Hybrid: each case once"
+        " without AI, and once without and then with it."
+    ),
+    "split_plot": (
+        "The same as a crossover, with more cases than one reader can read: two sets of readers"
+        " and cases, each read under both arms."
+    ),
+    "lung_rads": (
+        "Does the AI change the category and the management? Sequential, with Lung-RADS v2022"
+        " computed from measurements."
+    ),
+    "free_response": (
+        "Does the AI help to find nodules? Free response: readers mark what they find, and nobody"
+        " tells them where to look."
+    ),
+}
 
 
 class Plan(NamedTuple):

@@ -5,7 +5,7 @@ import hmac
 from django.conf import settings
 
 from reader_study.dicomweb.metadata import pseudonymous_uid
-from reader_study.models import Case, Reading
+from reader_study.models import Case, Membership, Nodule, Reading
 
 
 def pseudonym(reading: Reading, uid: str) -> str:
@@ -21,3 +21,9 @@ def series_key(uid: str) -> str:
 def pseudonym_at_desk(case: Case, uid: str) -> str:
     """Return the UID that stands for `uid` where a coordinator looks at the images of `case`."""
     return pseudonymous_uid(f"{settings.SECRET_KEY}:desk:{case.pk}".encode(), uid)
+
+
+def panel_pseudonym(member: Membership, nodule: Nodule, uid: str) -> str:
+    """Return the UID that stands for `uid` where `member` of a truth panel reads `nodule`."""
+    key = f"{settings.SECRET_KEY}:panel:{member.pk}:{nodule.pk}"
+    return pseudonymous_uid(key.encode(), uid)

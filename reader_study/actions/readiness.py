@@ -142,7 +142,7 @@ def _truth(study: Study) -> Check:
         said,
         0 < nodules == known,
         needed=before == "opening",
-        page="study-protocol",
+        page="study-truth",
     )
 
 

@@ -153,47 +153,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="TruthAccess",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("what", models.CharField(max_length=32)),
-                ("at", models.DateTimeField()),
-                (
-                    "by",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "nodule",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="reader_study.nodule",
-                    ),
-                ),
-                (
-                    "study",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="reader_study.study",
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ["-pk"],
-            },
-        ),
-        migrations.CreateModel(
             name="DeskTask",
             fields=[
                 (
@@ -459,7 +418,7 @@ class Migration(migrations.Migration):
         *[
             append_only(f"reader_study_{name}")
             for name in (
-                *("panelread", "paneldecision", "truthaccess"),
+                *("panelread", "paneldecision"),
                 *("deviationreview", "lockproposal"),
             )
         ],

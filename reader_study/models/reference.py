@@ -6,8 +6,8 @@ from django.db import models
 from django.db.models import Q
 
 from reader_study.domain.truth import VERDICTS
-from reader_study.models.account import Membership, User
-from reader_study.models.study import Nodule, Study
+from reader_study.models.account import Membership
+from reader_study.models.study import Nodule
 
 
 class ReferenceStandard(models.Model):
@@ -75,19 +75,3 @@ class PanelDecision(models.Model):
 
     def __str__(self) -> str:
         return f"panel decision on nodule {self.nodule_id}"
-
-
-class TruthAccess(models.Model):
-    """Who looked at what in the truth room, and when. A database trigger refuses every change."""
-
-    study = models.ForeignKey(Study, models.PROTECT, related_name="+")
-    by = models.ForeignKey(User, models.PROTECT, related_name="+")
-    what = models.CharField(max_length=32)
-    nodule = models.ForeignKey(Nodule, models.PROTECT, null=True, related_name="+")
-    at = models.DateTimeField()
-
-    class Meta:
-        ordering = ["-pk"]
-
-    def __str__(self) -> str:
-        return self.what

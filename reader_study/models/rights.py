@@ -43,7 +43,6 @@ RIGHTS = {
     # Written by the members of the panel, and read by the worker alone.
     "reader_study_panelread": "insert, select (id)",
     "reader_study_paneldecision": "insert, select (id)",
-    "reader_study_truthaccess": RECORDED,
     "reader_study_lockproposal": RECORDED,
     "reader_study_deviationreview": RECORDED,
     "reader_study_study": PLANNED,

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from reader_study.actions.deviations import review_deviations
 from reader_study.actions.unlocking import unlock_reading
 from reader_study.domain.errors import Refusal
 from reader_study.models import Deviation, Role, SessionSignature, Unlock, User
@@ -30,7 +31,9 @@ def conduct(request: HttpRequest, slug: str) -> HttpResponse:
     )
     valid = {each.pk for each in valid_signatures({s.reader_id for s in signatures}).values()}
     deviations = (
-        Deviation.objects.filter(study=found).select_related("reader", "reading").order_by("-pk")
+        Deviation.objects.filter(study=found)
+        .select_related("reader", "reading", "review__by")
+        .order_by("-pk")
     )
     context = {
         "study": found,
@@ -66,6 +69,27 @@ def unlock(request: HttpRequest, slug: str) -> HttpResponse:
             now=timezone.now(),
         )
         messages.success(request, "The last answer can be given anew; the reason is recorded.")
+    except Refusal as refusal:
+        messages.error(request, refusal.detail)
+    return redirect("study-conduct", slug=slug)
+
+
+@login_required
+@require_POST
+def review(request: HttpRequest, slug: str) -> HttpResponse:
+    """Note what was made of deviations."""
+    found = member(request, slug, Role.COORDINATOR)
+    assert isinstance(request.user, User)  # whom `member` lets through
+    asked = request.POST.getlist("deviation")
+    try:
+        number = review_deviations(
+            study=found,
+            ids=[int(each[:18]) for each in asked if each.isdecimal()],
+            by=request.user,
+            note=request.POST.get("note", ""),
+            now=timezone.now(),
+        )
+        messages.success(request, f"Reviewed: {number}. The note is recorded.")
     except Refusal as refusal:
         messages.error(request, refusal.detail)
     return redirect("study-conduct", slug=slug)

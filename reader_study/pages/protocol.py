@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from reader_study.actions.planning import PER_DAY, TEMPLATES, plan, template
+from reader_study.actions.planning import FITS, PER_DAY, TEMPLATES, plan, template
 from reader_study.actions.protocol import amend_protocol, history, phase_of
 from reader_study.actions.study import create_with_desk, may_create_studies
 from reader_study.domain.design import TRAINING, conditions
@@ -105,7 +105,8 @@ def new(request: HttpRequest) -> HttpResponse:
         except Refusal as refused:
             refusal = refused
     context = {
-        "templates": sorted(TEMPLATES),
+        "templates": [(each, FITS[each]) for each in sorted(TEMPLATES, key=list(FITS).index)],
+        "chosen": request.POST.get("template") or next(iter(FITS)),
         "name": name,
         "refusal": refusal,
         "problems": refusal.more.get("problems", []) if refusal else [],

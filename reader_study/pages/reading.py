@@ -14,6 +14,7 @@ from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_POST, require_safe
 
 from reader_study.actions.display import to_be_checked
+from reader_study.actions.home import desks_of
 from reader_study.actions.schedule import (
     AT_ONCE,
     closes,
@@ -24,6 +25,7 @@ from reader_study.actions.schedule import (
     skip_reading,
     waits,
 )
+from reader_study.actions.study import may_create_studies
 from reader_study.domain.design import TRAINING, name_for_reader
 from reader_study.domain.errors import Refusal
 from reader_study.domain.protocol import Protocol
@@ -96,16 +98,14 @@ class Worklist(NamedTuple):
 def home(request: HttpRequest) -> HttpResponse:
     """Lead everybody to where their work is."""
     assert isinstance(request.user, User)
-    memberships = Membership.objects.filter(user=request.user).select_related("study")
-    desks = [m.study for m in memberships if m.role != Role.READER]
-    if any(m.role == Role.READER for m in memberships):
+    if Membership.objects.readers().filter(user=request.user).exists():
         return redirect("worklist")
-    if request.user.is_superuser:
-        reads = {m.study_id for m in memberships}
-        desks += [study for study in Study.objects.order_by("pk") if study.pk not in reads]
+    desks = desks_of(request.user)
     if len(desks) == 1:
-        return redirect("study", slug=desks[0].slug)
-    return render(request, "reader_study/home.html", {"studies": desks})
+        page = "study-truth" if desks[0].role == Role.TRUTH_PANEL else "study"
+        return redirect(page, slug=desks[0].study.slug)
+    may_create = may_create_studies(request.user)
+    return render(request, "reader_study/home.html", {"desks": desks, "may_create": may_create})
 
 
 @login_required

@@ -48,7 +48,7 @@ def test_a_protocol_is_checked_at_its_lines_and_put_in_force(
     page.get_by_label("Name in addresses").fill("another")
     found.append(barriers(page))
     page.screenshot(path=pictures / "new-study.png")
-    page.get_by_label("Begin with").select_option("lidc")
+    page.get_by_label("lidc").check()
     page.get_by_role("button", name="Create the draft").click()
     expect(page.get_by_role("heading", name="Protocol of LIDC characteristics")).to_be_visible()
     assert found == ["", "", ""]

@@ -1,0 +1,38 @@
+import '../styles/panes.css'
+import './panel.css'
+import type { Series } from '../api/types'
+import { createViewer } from '../viewer/cornerstone'
+import { ImagesUnavailable, type Marker, WINDOW_PRESETS } from '../viewer/viewer'
+
+/* The images of one nodule for a member of the truth panel: a viewer and nothing else. */
+
+const host = document.getElementById('panel-viewer')
+const given = document.getElementById('panel-images')
+
+function start(container: HTMLElement, text: string): void {
+  const { series, nodule } = JSON.parse(text) as { series: Series; nodule: Marker }
+  const viewer = createViewer(container)
+  const told = document.getElementById('panel-told')
+  viewer.arrange('mpr')
+  viewer.mark([nodule], nodule.id)
+  viewer
+    .show(series, nodule.centre_mm)
+    .then(() => {
+      viewer.goTo(nodule.centre_mm, nodule.diameter_mm)
+      container.dataset.shown = 'yes'
+    })
+    .catch(error => {
+      const why = error instanceof ImagesUnavailable ? error.message : 'The images cannot be shown.'
+      if (told) told.textContent = `${why} Reload the page to try again.`
+    })
+  for (const button of document.querySelectorAll<HTMLButtonElement>('button[data-window]')) {
+    const preset = WINDOW_PRESETS.find(({ name }) => name === button.dataset.window)
+    if (preset) button.addEventListener('click', () => viewer.setWindow(preset))
+  }
+  document
+    .querySelector<HTMLButtonElement>('button[data-back]')
+    ?.addEventListener('click', () => viewer.goTo(nodule.centre_mm, nodule.diameter_mm))
+  addEventListener('pagehide', () => viewer.close())
+}
+
+if (host && given?.textContent) start(host, given.textContent)

@@ -1,0 +1,126 @@
+"""Images for the truth panel: of the nodule at hand, and nothing of the AI or of other reads."""
+
+import json
+from functools import lru_cache
+
+from django.http import HttpResponse
+from django.urls import path
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from reader_study.actions.accesses import note_access
+from reader_study.actions.cases import site_archive
+from reader_study.actions.pseudonyms import panel_pseudonym
+from reader_study.api.access import AnyType, Session
+from reader_study.api.dicomweb import DICOM_JSON, ImagesUnavailable
+from reader_study.dicomweb import multipart
+from reader_study.dicomweb.archive import Archive
+from reader_study.dicomweb.errors import ArchiveUnavailable, NotInArchive
+from reader_study.dicomweb.metadata import for_reader, value_of
+from reader_study.models import Accessed, Membership, Nodule, Role, User
+
+
+class PanelView(APIView):
+    """A view for a member of a study's truth panel, about one of its nodules."""
+
+    authentication_classes = [Session]
+    permission_classes = [IsAuthenticated]
+    content_negotiation_class = AnyType
+
+    def find(
+        self, request: Request, pk: int, study_uid: str, series_uid: str
+    ) -> tuple[Membership, Nodule]:
+        """Return the caller's membership, and the nodule whose series has these pseudonyms.
+
+        Raises:
+            NotFound: the caller is not on the panel of its study, or it has other pseudonyms.
+        """
+        assert isinstance(request.user, User)  # what IsAuthenticated lets through
+        nodule = Nodule.objects.filter(pk=pk).select_related("series__case").first()
+        mine = (
+            nodule
+            and Membership.objects.filter(
+                study=nodule.series.case.study_id, user=request.user, role=Role.TRUTH_PANEL
+            )
+            .select_related("study")
+            .first()
+        )
+        if not nodule or not mine:
+            raise NotFound
+        names = (nodule.series.study_uid, nodule.series.series_uid)
+        if (study_uid, series_uid) != tuple(panel_pseudonym(mine, nodule, uid) for uid in names):
+            raise NotFound
+        case = nodule.series.case
+        note_access(
+            Accessed.IMAGES, user=request.user, study=mine.study, case=case, now=timezone.now()
+        )
+        return mine, nodule
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: object, **kwargs: object
+    ) -> Response:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        response.setdefault("Cache-Control", "private, no-store")
+        return response
+
+
+class PanelMetadataView(PanelView):
+    """The headers of the nodule's series, by the allow-list of readers."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, pk: int, study_uid: str, series_uid: str) -> HttpResponse:
+        mine, nodule = self.find(request, pk, study_uid, series_uid)
+        series = nodule.series
+        try:
+            headers = site_archive().series_metadata(series.study_uid, series.series_uid)
+        except (NotInArchive, ArchiveUnavailable) as error:
+            raise ImagesUnavailable from error
+        shown = [
+            for_reader(header, number, lambda uid: panel_pseudonym(mine, nodule, uid))
+            for number, header in enumerate(headers, start=1)
+        ]
+        return HttpResponse(json.dumps(shown, separators=(",", ":")), content_type=DICOM_JSON)
+
+
+class PanelSliceView(PanelView):
+    """One slice by its number along the normal of the series, from 1: the image as it is stored."""
+
+    @extend_schema(exclude=True)
+    def get(
+        self, request: Request, pk: int, study_uid: str, series_uid: str, number: int
+    ) -> HttpResponse:
+        _, nodule = self.find(request, pk, study_uid, series_uid)
+        series = nodule.series
+        archive = site_archive()
+        try:
+            instances = _instances(archive, series.study_uid, series.series_uid)
+            if not 1 <= number <= len(instances):
+                raise NotFound
+            frame = archive.frame(series.study_uid, series.series_uid, instances[number - 1])
+        except (NotInArchive, ArchiveUnavailable) as error:
+            raise ImagesUnavailable from error
+        kind = multipart.image_type(frame.transfer_syntax)
+        return HttpResponse(
+            frame.data, content_type=f"{kind}; transfer-syntax={frame.transfer_syntax}"
+        )
+
+
+@lru_cache(maxsize=64)
+def _instances(archive: Archive, study_uid: str, series_uid: str) -> tuple[str, ...]:
+    """The images of a series, slice after slice: what is stored never changes."""
+    headers = archive.series_metadata(study_uid, series_uid)
+    return tuple(str(value_of(header, "00080018")) for header in headers)
+
+
+_SERIES = "studies/<str:study_uid>/series/<str:series_uid>"
+panel_urls = [
+    path(f"{_SERIES}/metadata", PanelMetadataView.as_view(), name="api-panel-metadata"),
+    path(
+        f"{_SERIES}/slices/<int:number>/frames/1", PanelSliceView.as_view(), name="api-panel-slice"
+    ),
+]
