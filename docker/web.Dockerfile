@@ -27,6 +27,7 @@ COPY manage.py ./
 COPY broker ./broker
 COPY phantom ./phantom
 COPY reader_study ./reader_study
+COPY docker/nginx.conf ./docker/nginx.conf
 COPY --from=frontend /build/dist ./frontend/dist
 USER 10001
 EXPOSE 8000

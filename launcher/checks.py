@@ -35,6 +35,8 @@ class Step(NamedTuple):
 def check_steps() -> list[Step]:
     """Return what CI checks besides the tests."""
     python = str(BIN / "python")
+    files = sorted((CHECKOUT / "kubernetes").glob("*/*.yaml"))
+    manifests = [str(path) for path in files if path.name != "kustomization.yaml"]
     return [
         Step("ruff", [str(BIN / "ruff"), "check", "."]),
         Step("format", [str(BIN / "ruff"), "format", "--check", "."]),
@@ -42,6 +44,7 @@ def check_steps() -> list[Step]:
         Step("migrations", [python, "manage.py", "makemigrations", "--check", "--dry-run"]),
         Step("front end", ["npm", "run", "--silent", "check"], FRONTEND),
         Step("front-end tests", ["npm", "run", "--silent", "test"], FRONTEND),
+        Step("manifests", [str(BIN / "kubernetes-validate"), "--strict", "--quiet", *manifests]),
         Step("types", [str(BIN / "mypy")]),
     ]
 
