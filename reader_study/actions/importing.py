@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -68,9 +69,12 @@ def run_import(*, job_id: int, clock: Callable[[], datetime] = timezone.now) -> 
         _Run(job, clock).go()
     except _Ended:
         log.info("import %s was ended", job_id)
+        _forget_if_cancelled(job)
     except (CannotBringIn, ArchiveError, Refusal) as error:
         _stop(job, str(error), clock())
     except OSError as error:
+        if _forget_if_cancelled(job):
+            return  # its files were taken away
         _stop(job, f"The server could not keep a file: {error.strerror or error}.", clock())
 
 
@@ -83,6 +87,14 @@ def _take(job_id: int, now: datetime) -> ImportJob | None:
     job.state, job.lease_until = ImportState.RUNNING, now + LEASE
     job.save(update_fields=["state", "lease_until"])
     return job
+
+
+def _forget_if_cancelled(job: ImportJob) -> bool:
+    """Remove what was written after an import was cancelled, and the rest of its files."""
+    cancelled = ImportJob.objects.filter(pk=job.pk, state=ImportState.CANCELLED).exists()
+    if cancelled:
+        shutil.rmtree(staging(job.pk), ignore_errors=True)
+    return cancelled
 
 
 def _stop(job: ImportJob, why: str, now: datetime) -> None:
@@ -188,16 +200,17 @@ class _Run:
             if not whole.exists():
                 shutil.rmtree(into, ignore_errors=True)
                 into.mkdir(parents=True)
-                must_have_room(into, 0)
-                archive.retrieve(
-                    study_uid,
-                    series_uid,
-                    into,
-                    lambda done: self._beat("fetching images", done, 0),
-                )
+                archive.retrieve(study_uid, series_uid, into, partial(self._fetch, into))
                 whole.touch()
             found += [Found(path, path.name) for path in sorted(into.glob("*.dcm"))]
         return found
+
+    def _fetch(self, into: Path, done: int) -> None:
+        """Hear that another image was fetched, and whether there is room for more."""
+        self._beat("fetching images", done, 0)
+        must_have_room(into, 0)
+        if done > bounds().files:
+            raise CannotBringIn(f"A series of more than {bounds().files:,} images is too much.")
 
     def _listed(self) -> NoduleList:
         """Return the lines of the list under the UIDs that are stored."""

@@ -46,6 +46,7 @@ RUN = "reader_study.run_import"
 # A worker that has said nothing for so long is taken for dead.
 LEASE = timedelta(seconds=90)
 MAX_ATTEMPTS = 5
+FORGOTTEN_AFTER = timedelta(days=14)
 MOST_AT_ONCE = 1000  # files that one request may name
 NODULES_LIMIT = 5_000_000  # characters of a list
 
@@ -320,7 +321,14 @@ def decide(
 
 
 def resend_lost_imports(*, now: datetime) -> int:
-    """Send again what no worker has said anything about; after some attempts it has stopped."""
+    """Send again what no worker has said anything about; after some attempts it has stopped.
+
+    Files that somebody began to send, and never did, are not kept for ever.
+    """
+    for job in ImportJob.objects.filter(
+        state=ImportState.RECEIVING, asked_at__lt=now - FORGOTTEN_AFTER
+    ):
+        cancel_import(job=job, now=now)
     with transaction.atomic():
         lost = list(
             ImportJob.objects.select_for_update(skip_locked=True).filter(

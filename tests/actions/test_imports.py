@@ -295,6 +295,19 @@ def test_a_cancelled_import_stops_at_the_next_file(study, settings, monkeypatch)
     job = run(job)
     assert job.state == ImportState.CANCELLED
     assert Series.objects.count() == 0
+    assert not staging(job.pk).exists()
+
+
+def test_what_nobody_sends_to_the_end_is_not_kept_for_ever(study, tmp_path, transactional_db):
+    job = begun(study, ImportSource.UPLOAD)
+    (one,) = name_files(job=job, files=[("a", 10)])
+    receive(job=job, file_id=one.id, offset=0, content=b"12345")
+    assert resend_lost_imports(now=NOW + timedelta(days=13)) == 0
+    assert staging(job.pk).exists()
+    resend_lost_imports(now=NOW + timedelta(days=15))
+    job.refresh_from_db()
+    assert job.state == ImportState.CANCELLED
+    assert not staging(job.pk).exists()
 
 
 @pytest.mark.parametrize("accepted", [True, False])

@@ -37,11 +37,12 @@ def generated(folder: Path) -> phantom.Case:
 
 
 def test_a_folder_is_sent_and_its_case_gets_its_nodules(
-    page: Page, study: Study, log_in, workers: Workers, tmp_path: Path, pictures: Path
+    page: Page, study: Study, log_in, workers: Workers, settings, tmp_path: Path, pictures: Path
 ):
     case = generated(tmp_path / "mine" / "ct")
     (tmp_path / "mine" / "notes.txt").write_text("no image")
     images = len(list((tmp_path / "mine" / "ct").rglob("*.dcm")))
+    (settings.IMPORT_DIR / "from-a-hospital").mkdir()
     found = {}
     log_in("coordinator")
     page.get_by_role("link", name="Bring cases in").first.click()
