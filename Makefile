@@ -50,7 +50,7 @@ bench-statistics: ## time and memory of the statistics (NULL=2000: false positiv
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.statistics $(if $(NULL),--null $(NULL))
 
-bench-inference: ## rate, memory and preprocessing of predictions (CASES=6)
+bench-inference: ## rate, memory and preprocessing of predictions, in about five minutes (CASES=6)
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.inference --cases $(or $(CASES),6)
 
