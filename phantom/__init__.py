@@ -3,7 +3,7 @@
 Everything is made from seeds: the same seed gives the same bytes with the same libraries.
 """
 
-from phantom.case import Case, PlacedNodule, Volume, demo_cases, volume
+from phantom.case import Case, PlacedNodule, Volume, demo_cases, earlier_examination, volume
 from phantom.dicom import write_case, write_nodules_csv
 from phantom.grid import Grid
 from phantom.nodule import FEATURES, Nodule, chance_of_malignancy, random_nodule
@@ -19,6 +19,7 @@ __all__ = [
     "Volume",
     "chance_of_malignancy",
     "demo_cases",
+    "earlier_examination",
     "nodule_cube",
     "random_nodule",
     "volume",

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from phantom.case import Case, demo_cases
+from phantom.case import Case, demo_cases, earlier_examination
 from phantom.dicom import write_case, write_nodules_csv
 
 
@@ -29,9 +29,11 @@ def main() -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         cases = demo_cases(options.cases)
+        cases += filter(None, map(earlier_examination, cases))
         for done, (case, slices) in enumerate(_write(cases, folder, options.jobs), start=1):
             print(
-                f"{case.patient_id}: {slices} slices, {len(case.nodules)} nodules"
+                f"{case.patient_id}{', earlier' * bool(case.prior_of)}: {slices} slices,"
+                f" {len(case.nodules)} nodules"
                 f" ({done} of {len(cases)}, {time.monotonic() - began:.0f} s)",
                 flush=True,
             )
@@ -46,15 +48,19 @@ def _write(cases: list[Case], folder: Path, jobs: int) -> Iterator[tuple[Case, i
     """Write the cases and yield each with its number of slices as soon as it is there."""
     if jobs == 1:
         for case in cases:
-            yield case, len(write_case(case, folder / case.patient_id))
+            yield case, len(write_case(case, _folder(folder, case)))
         return
     # One thread a process: the numerical libraries would otherwise compete for the same cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(write_case, case, folder / case.patient_id): case for case in cases}
+        running = {pool.submit(write_case, case, _folder(folder, case)): case for case in cases}
         for future in as_completed(running):
             yield running[future], len(future.result())
+
+
+def _folder(folder: Path, case: Case) -> Path:
+    return folder / (case.patient_id + ("-prior" if case.prior_of else ""))
 
 
 if __name__ == "__main__":

@@ -50,8 +50,10 @@ class Case:
         rows: pixels along each side of a slice.
         spacing_mm: between the centres of pixels.
         offset_mm: (x, y, z) of the body's axis in the frame of reference, LPS.
-        slices: how many, `SLICE_MM` apart.
+        slices: how many, `slice_mm` apart.
         noise_hu: standard deviation of the grain in soft tissue.
+        slice_mm: between the centres of slices.
+        days_before: how long before the examination with the study UID `prior_of` it was made.
     """
 
     number: int
@@ -67,6 +69,9 @@ class Case:
     offset_mm: tuple[float, float, float]
     noise_hu: float
     nodules: tuple[PlacedNodule, ...]
+    slice_mm: float = SLICE_MM
+    days_before: int = 0
+    prior_of: str = ""
 
     @property
     def body_grid(self) -> Grid:
@@ -75,7 +80,7 @@ class Case:
         middle = 8.0 * self.person.width / 166.0  # the trunk reaches farther back than forward
         return Grid(
             (-BELOW_MM, first + middle, first),
-            (SLICE_MM, self.spacing_mm, self.spacing_mm),
+            (self.slice_mm, self.spacing_mm, self.spacing_mm),
             (self.slices, self.rows, self.rows),
         )
 
@@ -158,6 +163,54 @@ def demo_cases(count: int = 10, rows: int = MATRIX) -> list[Case]:
     image is made yet. `rows` other than 512 gives the same bodies on coarser images.
     """
     return [_case(number, rows) for number in range(1, count + 1)]
+
+
+# Of which case there is an earlier examination, and how long before it was made.
+PRIORS = {5: 425}
+# The nodule was so much smaller then, and breath was held less deep.
+GROWN_FROM = 0.6
+SHALLOWER = 0.965
+PRIOR_SLICE_MM = 5.0
+
+
+def earlier_examination(case: Case) -> Case | None:
+    """Return the examination of the same person some time before, where there is one.
+
+    Its slices are thicker, the person lies elsewhere on the table and holds less breath, and the
+    nodules are smaller; those that would be hard to see then were not there.
+    """
+    days = PRIORS.get(case.number)
+    if days is None:
+        return None
+    rng = np.random.default_rng([0x7072696F, case.number])
+    offset = np.round(np.add(case.offset_mm, [*rng.uniform(-8, 8, 2), rng.uniform(60, 90)]), 1)
+    person = replace(case.person, height=case.person.height * SHALLOWER)
+    smaller = []
+    for placed in case.nodules:
+        diameter = round(placed.nodule.diameter_mm * GROWN_FROM, 1)
+        z, y, x = _to_body(case, placed.centre_mm)
+        centre = np.round(np.add((x, y, z * SHALLOWER), offset), 2)
+        if diameter >= 4:
+            nodule = with_truth(
+                diameter, possible(diameter, dict(placed.nodule.features)), placed.nodule.seed
+            )
+            place = (float(centre[0]), float(centre[1]), float(centre[2]))
+            smaller.append(PlacedNodule(placed.label, place, nodule))
+    name = (case.patient_id, case.rows, "prior")
+    return replace(
+        case,
+        study_uid=_uid(*name, "study"),
+        series_uid=_uid(*name, "series"),
+        frame_of_reference_uid=_uid(*name, "frame"),
+        person=person,
+        age=case.age - 1,
+        slices=int(np.ceil((person.height + BELOW_MM + 8) / PRIOR_SLICE_MM)),
+        offset_mm=(float(offset[0]), float(offset[1]), float(offset[2])),
+        nodules=tuple(smaller),
+        slice_mm=PRIOR_SLICE_MM,
+        days_before=days,
+        prior_of=case.study_uid,
+    )
 
 
 def volume(case: Case) -> Volume:
@@ -245,7 +298,8 @@ def _uid(*parts: object) -> str:
 
 def instance_uid(case: Case, index: int) -> str:
     """Return the SOP Instance UID of a slice."""
-    return _uid(case.patient_id, case.rows, "instance", index)
+    of_prior = ("prior",) if case.prior_of else ()
+    return _uid(case.patient_id, case.rows, *of_prior, "instance", index)
 
 
 @lru_cache(maxsize=64)

@@ -2,19 +2,20 @@
 
 import csv
 from collections.abc import Iterable
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
-from phantom.case import SLICE_MM, VERSION, Case, Volume, instance_uid, volume
+from phantom.case import VERSION, Case, Volume, instance_uid, volume
 from phantom.nodule import FEATURES
 
 INTERCEPT_HU = -1024
 COLUMNS = (
     *("patient", "study", "series", "nodule", "x", "y", "z"),
-    *("diameter", "reference", "reference_source"),
+    *("diameter", "reference", "reference_source", "prior_of"),
 )
 IMPLEMENTATION_UID = UID("2.25.302213416184741286410962214351780214367")
 
@@ -39,18 +40,29 @@ def write_case(case: Case, folder: Path) -> list[Path]:
 
 
 def write_nodules_csv(cases: Iterable[Case], path: Path) -> None:
-    """Write the nodules of cases in the import format, with a column for every feature."""
+    """Write the nodules of cases in the import format, with a column for every feature.
+
+    An earlier examination is a line without a nodule.
+    """
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow([*COLUMNS, *FEATURES])
         for case in cases:
+            if case.prior_of:
+                table.writerow(
+                    [case.patient_id, case.study_uid, case.series_uid]
+                    + [""] * (len(COLUMNS) - 4)
+                    + [case.prior_of]
+                    + [""] * len(FEATURES)
+                )
+                continue
             for placed in case.nodules:
                 nodule = placed.nodule
                 table.writerow(
                     [case.patient_id, case.study_uid, case.series_uid, placed.label]
                     + [f"{value:.2f}" for value in placed.centre_mm]
                     + [f"{nodule.diameter_mm:.1f}"]
-                    + ["malignant" if nodule.malignant else "benign", "generated"]
+                    + ["malignant" if nodule.malignant else "benign", "generated", ""]
                     + [nodule.features[feature] for feature in FEATURES]
                 )
 
@@ -60,7 +72,7 @@ def _image(case: Case, drawn: Volume, number: int) -> FileDataset:
     index = case.slices - number
     grid = drawn.grid
     z, y, x = (grid.axis(0)[index], grid.origin[1], grid.origin[2])
-    z = round(grid.origin[0] + index * SLICE_MM, 6)
+    z = round(grid.origin[0] + index * case.slice_mm, 6)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = CTImageStorage
     meta.MediaStorageSOPInstanceUID = UID(instance_uid(case, index))
@@ -77,7 +89,7 @@ def _image(case: Case, drawn: Volume, number: int) -> FileDataset:
     image.SliceLocation = z
     image.Rows, image.Columns = grid.shape[1], grid.shape[2]
     image.PixelSpacing = [round(case.spacing_mm, 6)] * 2
-    image.SliceThickness = SLICE_MM
+    image.SliceThickness = case.slice_mm
     image.SamplesPerPixel = 1
     image.PhotometricInterpretation = "MONOCHROME2"
     image.BitsAllocated, image.BitsStored, image.HighBit = 16, 12, 11
@@ -93,7 +105,8 @@ def _image(case: Case, drawn: Volume, number: int) -> FileDataset:
 
 def _describe_study(image: Dataset, case: Case) -> None:
     """Fill in what all images of a case share."""
-    day, time = f"202401{case.number % 28 + 1:02d}", "093000"
+    then = date(2024, 1, case.number % 28 + 1) - timedelta(days=case.days_before)
+    day, time = then.strftime("%Y%m%d"), "093000"
     image.SpecificCharacterSet = "ISO_IR 192"
     image.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     image.StudyDate = image.SeriesDate = image.AcquisitionDate = image.ContentDate = day
@@ -105,7 +118,7 @@ def _describe_study(image: Dataset, case: Case) -> None:
     image.SoftwareVersions = VERSION
     image.ReferringPhysicianName = ""
     image.StudyDescription = "Chest CT, generated"
-    image.SeriesDescription = "Axial 2.5 mm"
+    image.SeriesDescription = f"Axial {case.slice_mm:g} mm"
     image.PatientName = case.patient_id.replace("-", "^")
     image.PatientID = case.patient_id
     image.PatientBirthDate = f"{2024 - case.age}0101"

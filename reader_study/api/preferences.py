@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from reader_study.actions.display import keep_preferences, preferences_of
 from reader_study.api.access import ReaderView
-from reader_study.domain.images import LAYOUTS, Mouse
+from reader_study.domain.images import LAYOUTS, Hanging, Mouse
 
 
 class LayoutField(serializers.ChoiceField):
@@ -23,6 +23,7 @@ class PreferencesSerializer(serializers.Serializer[Any]):
     """Settings of the reading room; what is not set is left out."""
 
     layout = LayoutField(required=False)
+    prior = serializers.ChoiceField(get_args(Hanging), required=False)
     mouse = serializers.ChoiceField(get_args(Mouse), required=False)
     thickness_mm = serializers.FloatField(required=False)
     slices_per_s = serializers.FloatField(required=False)

@@ -12,6 +12,8 @@ Layout = Literal["axial", "mpr", "quad"]
 LAYOUTS: tuple[Layout, ...] = ("mpr", "axial", "quad")
 Mouse = Literal["window", "scroll", "pan"]
 Priors = Literal["shown", "hidden"]
+# When an earlier examination is beside the current one: as a case opens, or once asked for.
+Hanging = Literal["beside", "on_key"]
 
 
 class Images(Strict):
@@ -47,6 +49,7 @@ class Preferences(Strict):
     """What one reader has set in the reading room; None: as the room has it."""
 
     layout: Layout | None = None
+    prior: Hanging | None = None
     mouse: Mouse | None = None
     thickness_mm: float | None = Field(default=None, ge=1, le=200)
     slices_per_s: float | None = Field(default=None, ge=1, le=60)

@@ -68,7 +68,7 @@ def test_a_check_that_lacks_an_answer_is_refused_by_its_name():
 
 
 def test_preferences_hold_what_the_room_knows_and_nothing_else():
-    said = {"layout": "quad", "mouse": "scroll", "thickness_mm": 8}
+    said = {"layout": "quad", "prior": "on_key", "mouse": "scroll", "thickness_mm": 8}
 
     assert Preferences.of(said).model_dump(exclude_none=True) == said
     for wrong in ({"layout": "cinema"}, {"colour": "red"}, {"thickness_mm": 1e9}, [1]):

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from phantom import FEATURES, Case, Volume, chance_of_malignancy, demo_cases, volume
+from phantom import (
+    FEATURES,
+    Case,
+    Volume,
+    chance_of_malignancy,
+    demo_cases,
+    earlier_examination,
+    volume,
+)
 from phantom.anatomy import Chest
 
 ROWS = 128  # a quarter of the matrix shows the same body, sixteen times faster
@@ -161,3 +169,22 @@ def test_more_cases_than_ten_are_drawn_at_random() -> None:
 
     assert [case.patient_id for case in more][9:] == ["PHANTOM-10", "PHANTOM-11"]
     assert all(case.nodules for case in more)
+
+
+def test_one_person_was_examined_before_with_a_smaller_nodule_and_less_breath() -> None:
+    cases = demo_cases(10, rows=ROWS)
+    (prior,) = filter(None, map(earlier_examination, cases))
+    (current,) = (case for case in cases if case.study_uid == prior.prior_of)
+    drawn = volume(prior)
+
+    assert (prior.patient_id, prior.days_before) == (current.patient_id, 425)
+    assert prior.frame_of_reference_uid != current.frame_of_reference_uid
+    assert (prior.slice_mm, prior.person.height < current.person.height) == (5.0, True)
+    (then,), (now,) = prior.nodules, current.nodules
+    assert then.nodule.diameter_mm < 0.7 * now.nodule.diameter_mm
+    # It is where its place says: denser than lung.
+    z, y, x = (
+        round((p - o) / s)
+        for p, o, s in zip(then.centre_mm[::-1], drawn.grid.origin, drawn.grid.spacing, strict=True)
+    )
+    assert drawn.hu[z, y, x] > -500

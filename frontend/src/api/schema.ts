@@ -175,10 +175,13 @@ export type PatientPoint = readonly [number, number, number]
 /** Settings of the reading room; what is not set is left out. */
 export interface Preferences {
   layout?: Layout
+  prior?: PriorEnum
   mouse?: MouseEnum
   thickness_mm?: number
   slices_per_s?: number
 }
+
+export type PriorEnum = 'beside' | 'on_key'
 
 /** A refusal: a code that is stable, a sentence for people, and what is wrong where. */
 export interface Problem {

@@ -15,7 +15,6 @@ export type {
   CalibrationPoint,
   Computed,
   Draft,
-  Layout,
   Mark,
   Measurement,
   Nodule,
@@ -41,6 +40,10 @@ export type {
 export type RoomEvent = Required<api.RoomEvent>
 
 export type Plane = api.Measurement['plane']
+
+/** What a protocol names, and, for cases with an earlier examination, that beside the current one. */
+export type Layout = api.Layout | 'compare'
+export type UsualLayout = api.Layout
 
 export type Tool = api.Measurement['kind']
 

@@ -18,6 +18,8 @@ export interface Obeying {
   viewer: Viewer | null
   shown: ReturnType<typeof useImages>
   layouts: readonly Layout[]
+  /** Where comparing goes back to. */
+  usual: Layout
   slabs: ReturnType<typeof useSlabs>
   marking: ReturnType<typeof useMarking>
   measuring: ReturnType<typeof useMeasuring>
@@ -58,6 +60,18 @@ export function obey(command: Command, room: Obeying) {
       return viewer?.reset()
     case 'layout':
       return viewer?.arrange(nextLayout(shown.layout, room.layouts))
+    case 'compare':
+      if (shown.priors.length === 0) return
+      return viewer?.arrange(shown.layout === 'compare' ? room.usual : 'compare')
+    case 'next_prior': {
+      const at = shown.priors.findIndex(({ id }) => id === shown.prior)
+      const next = shown.priors[(at + 1) % shown.priors.length]
+      return next && shown.choosePrior(next.id)
+    }
+    case 'link':
+      return shown.layout === 'compare' ? viewer?.linkPrior(!shown.linked) : undefined
+    case 'series':
+      return shown.switchTo(shown.nextSeries)
     case 'magnifier':
       return viewer?.useMagnifier(!shown.magnifier)
     case 'crosshair':

@@ -1,10 +1,18 @@
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
-import type { Layout, Reading, Tool } from '../api/types'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import type { Layout, Preferences, Reading, Series, Tool } from '../api/types'
 import { USUAL_SPEED } from '../viewer/cine'
 import { MOUSE_PRESETS, type MousePreset } from '../viewer/gestures'
 import { LEGEND } from '../viewer/keys'
+import { earlier, nameOf } from '../viewer/link'
 import type { Slab } from '../viewer/slab'
-import { PLANES, type Plane, type Viewer, type ViewerEvent, type Window } from '../viewer/viewer'
+import {
+  type Marker,
+  PLANES,
+  type Plane,
+  type Viewer,
+  type ViewerEvent,
+  type Window,
+} from '../viewer/viewer'
 import type { EventQueue } from './events'
 import { firstLayout } from './preferences'
 
@@ -38,6 +46,10 @@ export function useImages({
   const host = useRef<HTMLDivElement>(null)
   const [viewer, setViewer] = useState<Viewer | null>(null)
   const [layout, setLayout] = useState<Layout>(firstLayout(reading))
+  const [series, setSeries] = useState(reading.series[0]?.id ?? 0)
+  const [linked, setLinked] = useState(true)
+  const priors = useMemo(() => reading.series.filter(one => one.prior), [reading])
+  const [prior, setPrior] = useState(priors[0]?.id ?? 0)
   const [magnifier, setMagnifier] = useState(false)
   const [window, setWindow] = useState<Window>({ centre: -600, width: 1500 })
   const [inverted, setInverted] = useState(false)
@@ -80,11 +92,22 @@ export function useImages({
         case 'series_loaded':
           performance.mark(kind)
           setImages(images => ({ ...images, state: 'complete', failed: event.failed }))
-          onComplete()
           return events.add(kind, data)
-        case 'slice':
-          if (visible.current) events.addThrottled(`slice ${event.plane}`, kind, data)
+        case 'all_loaded':
+          return onComplete()
+        case 'prior_loaded':
+          return events.add(kind, data)
+        case 'series':
+          setSeries(event.series)
+          return events.add(kind, data)
+        case 'link':
+          setLinked(event.linked)
+          return events.add(kind, data)
+        case 'slice': {
+          const pane = `slice ${event.plane}${event.prior ? ' prior' : ''}`
+          if (visible.current) events.addThrottled(pane, kind, data)
           return
+        }
         case 'window':
           setWindow({ centre: event.centre, width: event.width })
           setInverted(event.inverted)
@@ -145,6 +168,7 @@ export function useImages({
       const { mouse, slices_per_s } = reading.preferences ?? {}
       if (mouse) viewer.useMouse(mouse)
       if (slices_per_s) viewer.setCineSpeed(slices_per_s)
+      if (priors[0]) viewer.usePrior(priors[0], titleOf(priors[0], priors))
       await viewer.show(series, reading.nodules[0]?.centre_mm ?? null)
       viewer.focus()
     }
@@ -155,6 +179,7 @@ export function useImages({
     })
   }, [])
 
+  const current = reading.series.filter(one => !one.prior).map(({ id }) => id)
   const slab = slabs[active] ?? null
   const every = planes.length === PLANES.length
   return {
@@ -162,6 +187,34 @@ export function useImages({
     host,
     images,
     every,
+    /** Of the current examination, the one that is shown. */
+    series,
+    /** The one after it, round and round. */
+    nextSeries: current[(current.indexOf(series) + 1) % current.length] ?? series,
+    switchTo: (id: number) => {
+      const wanted = reading.series.find(one => one.id === id && !one.prior)
+      if (wanted) viewer?.switchTo(wanted).catch(reportError)
+    },
+    /** Earlier examinations: the one that is shown, or would be, and how it goes along. */
+    priors,
+    prior,
+    linked,
+    /** To a place, in a series that has its coordinates. */
+    goTo: ({ frame, centre_mm, diameter_mm }: Marker) => {
+      const here = reading.series.find(one => one.id === series)
+      const with_it = reading.series.find(one => !one.prior && one.frame_of_reference_uid === frame)
+      const elsewhere = frame !== undefined && here?.frame_of_reference_uid !== frame
+      const go = () => viewer?.goTo(centre_mm, diameter_mm)
+      if (elsewhere && with_it) viewer?.switchTo(with_it).then(go).catch(reportError)
+      else go()
+    },
+    choosePrior: (id: number) => {
+      const wanted = priors.find(one => one.id === id)
+      if (!wanted) return
+      setPrior(id)
+      viewer?.usePrior(wanted, titleOf(wanted, priors))
+      viewer?.arrange('compare')
+    },
     magnifier,
     layout,
     window,
@@ -170,6 +223,28 @@ export function useImages({
     tool,
     slab,
     cine,
+  }
+}
+
+/** What stands in the pane of an earlier examination. */
+function titleOf(prior: Series, priors: readonly Series[]): string {
+  const ofIts = priors.filter(({ study_uid }) => study_uid === prior.study_uid)
+  const name = ofIts.length > 1 ? `, ${nameOf(prior, ofIts.indexOf(prior) + 1)}` : ''
+  return `Prior, ${earlier(prior.days_before)}${name}`
+}
+
+/** What the toolbar offers of further series and earlier examinations. */
+export function comparingOf(
+  reading: Reading,
+  { series, priors, prior, linked, layout }: ReturnType<typeof useImages>,
+) {
+  const current = reading.series.filter(one => !one.prior)
+  return {
+    series: current.map((one, i) => ({ id: one.id, name: nameOf(one, i + 1) })),
+    shown: series,
+    priors: priors.map(one => ({ id: one.id, name: titleOf(one, priors) })),
+    prior: layout === 'compare' ? prior : 0,
+    linked,
   }
 }
 
@@ -231,13 +306,22 @@ export function MissingPlanes() {
   )
 }
 
+const HANGING: Record<NonNullable<Preferences['prior']>, string> = {
+  beside: 'beside the current one when a case opens',
+  on_key: 'when V is pressed',
+}
+
 export function Legend({
   mouse,
   onMouse,
+  prior,
+  onPrior,
   onClose,
 }: {
   mouse: MousePreset
   onMouse(preset: MousePreset): void
+  prior: NonNullable<Preferences['prior']>
+  onPrior(prior: NonNullable<Preferences['prior']>): void
   onClose(): void
 }) {
   return (
@@ -266,6 +350,20 @@ export function Legend({
               onChange={() => onMouse(preset)}
             />
             {MOUSE_PRESETS[preset].name}
+          </label>
+        ))}
+      </fieldset>
+      <fieldset>
+        <legend>Earlier examinations, kept for you</legend>
+        {(Object.keys(HANGING) as (keyof typeof HANGING)[]).map(when => (
+          <label key={when}>
+            <input
+              type="radio"
+              name="prior"
+              checked={when === prior}
+              onChange={() => onPrior(when)}
+            />
+            {HANGING[when]}
           </label>
         ))}
       </fieldset>

@@ -21,6 +21,7 @@ export function useMarking({
   viewer,
   events,
   dispatch,
+  series,
   open,
   goToForm,
 }: {
@@ -29,6 +30,8 @@ export function useMarking({
   viewer: Viewer | null
   events: EventQueue
   dispatch(event: ReadingEvent): void
+  /** What is shown of the examination that is read. */
+  series: number
   open(section: SectionId): void
   /** To what is asked about a mark, once its section is on screen. */
   goToForm(): void
@@ -37,10 +40,7 @@ export function useMarking({
   const [removed, setRemoved] = useState<{ mark: Mark; at: number } | null>(null)
 
   const markAt = (point_mm: PatientPoint | null) => {
-    const series = reading.series[0]?.id
-    if (!hasMarks(reading) || state.stage === 'submitted' || !point_mm || series === undefined) {
-      return
-    }
+    if (!hasMarks(reading) || state.stage === 'submitted' || !point_mm) return
     const id = uuid()
     dispatch({ type: 'marked', mark: { id, series, point_mm, answers: {} } })
     events.add('marked', { mark: id })

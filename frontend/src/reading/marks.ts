@@ -1,4 +1,4 @@
-import type { Ai, Answers, Mark, Nodule } from '../api/types'
+import type { Ai, Answers, Mark, Nodule, Series } from '../api/types'
 import type { Marker } from '../viewer/viewer'
 
 /** The answers with one more mark; whoever marks has a finding. */
@@ -33,19 +33,25 @@ export function markersOf(
   nodules: readonly Nodule[],
   marks: readonly Mark[],
   ofAi: readonly Nodule[],
+  series: readonly Series[] = [],
 ): Marker[] {
+  const frameOf = (id: number | undefined) =>
+    series.find(one => one.id === id)?.frame_of_reference_uid
   return [
-    ...nodules.map(({ number, ...nodule }) => ({
+    ...nodules.map(({ number, series: of, ...nodule }) => ({
       ...nodule,
       by: 'study' as const,
       label: String(number),
+      frame: frameOf(of),
     })),
-    ...ofAi.map(({ number, ...nodule }) => ({
+    ...ofAi.map(({ number, series: of, ...nodule }) => ({
       ...nodule,
       by: 'ai' as const,
       label: `AI ${number}`,
+      frame: frameOf(of),
     })),
-    ...marks.map(({ id, point_mm }, i) => ({
+    ...marks.map(({ id, series: of, point_mm }, i) => ({
+      frame: frameOf(of),
       id,
       by: 'reader' as const,
       label: `M${i + 1}`,

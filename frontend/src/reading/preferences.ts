@@ -1,20 +1,33 @@
 import { useEffect, useRef } from 'preact/hooks'
 import type { Api } from '../api/client'
-import type { Layout, Preferences, Reading } from '../api/types'
+import type { Layout, Preferences, Reading, UsualLayout } from '../api/types'
 
 /** Settings often change several times in a row. */
 const QUIET_MS = 1_000
 
-/** The layouts that the protocol allows, the usual one first. */
-export function layoutsOf({ layouts }: Pick<Reading, 'layouts'>): Layout[] {
-  return layouts ?? ['mpr', 'axial', 'quad']
+type Hanging = Partial<Pick<Reading, 'layouts' | 'preferences' | 'series'>>
+const USUAL: readonly UsualLayout[] = ['mpr', 'axial', 'quad']
+
+/**
+ * The layouts that the protocol allows, the usual one first; with an earlier examination, which
+ * the server sends where it may be seen, also that beside the current one.
+ */
+export function layoutsOf({ layouts, series }: Hanging): Layout[] {
+  const allowed: Layout[] = [...(layouts ?? USUAL)]
+  return series?.some(one => one.prior) ? [...allowed, 'compare'] : allowed
 }
 
-/** The layout that a case opens with. */
-export function firstLayout(reading: Pick<Reading, 'layouts' | 'preferences'>): Layout {
-  const allowed = layoutsOf(reading)
-  const liked = reading.preferences?.layout
+/** The layout that a case opens with, or goes back to from comparing. */
+export function usualLayout({ layouts, preferences }: Hanging): UsualLayout {
+  const allowed = layouts ?? USUAL
+  const liked = preferences?.layout
   return liked && allowed.includes(liked) ? liked : (allowed[0] ?? 'axial')
+}
+
+/** The same, or an earlier examination beside the current one, unless the reader likes it not. */
+export function firstLayout(reading: Hanging): Layout {
+  const compares = layoutsOf(reading).includes('compare')
+  return compares && reading.preferences?.prior !== 'on_key' ? 'compare' : usualLayout(reading)
 }
 
 /** The layout after `layout`, round and round. */
@@ -35,4 +48,11 @@ export function useKeptPreferences(api: Api, preferences: Preferences): void {
     }, QUIET_MS)
     return () => clearTimeout(timer)
   }, [api, said])
+}
+
+/** The layout to go back to from comparing: the last one that was chosen, or the usual one. */
+export function useUsualLayout(reading: Reading, now: Layout): UsualLayout {
+  const last = useRef(usualLayout(reading))
+  if (now !== 'compare') last.current = now
+  return last.current
 }

@@ -15,13 +15,13 @@ import { FindingsBar, hasMarks, MarkHead, MeasurementList, Removed } from './fin
 import { Finish } from './finish'
 import { useFormFocus } from './focus'
 import { Form } from './form'
-import { ImagesNotice, Legend, MissingPlanes, useImages } from './images'
+import { comparingOf, ImagesNotice, Legend, MissingPlanes, useImages } from './images'
 import { marksOf, useMarking } from './marking'
 import { markersOf, marksOfAi } from './marks'
 import { useMeasuring } from './measuring'
 import { SavingNotices } from './notices'
 import { aiOf, useAi, useOverlay, useSaliency } from './predictions'
-import { layoutsOf, useKeptPreferences } from './preferences'
+import { layoutsOf, useKeptPreferences, useUsualLayout } from './preferences'
 import { useExposure, useLeaving } from './presence'
 import { useSaving } from './saving'
 import { placeOf, type SectionId, tabsOf } from './sections'
@@ -56,6 +56,7 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
   const { overlay, setOverlay, ...onScreen } = useOverlay()
   const [markers, setMarkers] = useState(true)
   const [mouse, setMouse] = useState<MousePreset>(reading.preferences?.mouse ?? 'window')
+  const [hanging, setHanging] = useState(reading.preferences?.prior ?? 'beside')
   const layouts = layoutsOf(reading)
   const panel = useRef<HTMLElement>(null)
   const events = useMemo(() => new EventQueue(api, box, reading.id), [api, box, reading.id])
@@ -73,8 +74,10 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
   const { viewer, host, images } = shown
   const slabs = useSlabs(viewer, shown.slab, reading.preferences?.thickness_mm)
   const { slices_per_s } = shown.cine
+  const usual = useUsualLayout(reading, shown.layout)
   useKeptPreferences(api, {
-    layout: shown.layout,
+    layout: usual,
+    prior: hanging,
     mouse,
     thickness_mm: slabs.kept_mm,
     slices_per_s,
@@ -86,7 +89,10 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
   const answers = state.stage === 'submitted' ? null : state.answers
   const marks = marksOf(state)
   const ofAi = useMemo(() => marksOfAi(ai), [ai])
-  const places = useMemo(() => markersOf(nodules, marks, ofAi), [nodules, marks, ofAi])
+  const places = useMemo(
+    () => markersOf(nodules, marks, ofAi, reading.series),
+    [nodules, marks, ofAi, reading.series],
+  )
   const nodule = [...nodules, ...ofAi].find(({ id }) => id === section) ?? null
   const mark = marks.find(({ id }) => id === section) ?? null
   const isOfAi = ofAi.some(({ id }) => id === section)
@@ -101,7 +107,7 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
     setSection(id)
     const chosen = places.find(place => place.id === id)
     if (!chosen) return
-    viewer?.goTo(chosen.centre_mm, chosen.diameter_mm)
+    shown.goTo(chosen)
     events.add('nodule_jump', placeOf(id))
   }
 
@@ -133,7 +139,7 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
   // What the images show of it
 
   const marking = useMarking({
-    ...{ reading, state, viewer, events, dispatch },
+    ...{ reading, state, viewer, events, dispatch, series: shown.series },
     open: setSection,
     goToForm: form.goToFormNext,
   })
@@ -151,7 +157,20 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
 
   const step = state.stage === 'submitted' ? null : state.step
   const obey = useCommands({
-    ...{ viewer, shown, layouts, slabs, marking, measuring, form, places, section, mark, choose },
+    ...{
+      viewer,
+      shown,
+      layouts,
+      usual,
+      slabs,
+      marking,
+      measuring,
+      form,
+      places,
+      section,
+      mark,
+      choose,
+    },
     ...{ markers, setMarkers, setOverlay, legend, setLegend },
     ask: () => {
       if (step === 'answering') ask()
@@ -185,6 +204,10 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
           disabled={viewer === null || images.state === 'loading'}
           planes={shown.every}
           layouts={layouts}
+          comparing={comparingOf(reading, shown)}
+          onSeries={shown.switchTo}
+          onPrior={shown.choosePrior}
+          onLink={() => obey({ do: 'link' })}
           magnifier={shown.magnifier}
           onLayout={layout => viewer?.arrange(layout)}
           onMagnifier={() => obey({ do: 'magnifier' })}
@@ -212,6 +235,8 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
                 setMouse(preset)
                 viewer?.useMouse(preset)
               }}
+              prior={hanging}
+              onPrior={setHanging}
               onClose={() => setLegend(false)}
             />
           )}

@@ -226,6 +226,7 @@ export class FakeViewer implements Viewer {
     this.asked.push(['show', ...what])
     this.tell({ kind: 'first_image', plane: 'axial', index: 1 })
     this.tell({ kind: 'series_loaded', slices: 9, failed: 0 })
+    this.tell({ kind: 'all_loaded' })
   }
   listen(listener: (event: ViewerEvent) => void) {
     this.#listeners.add(listener)
@@ -235,6 +236,13 @@ export class FakeViewer implements Viewer {
     for (const listener of this.#listeners) listener(event)
   }
 
+  async switchTo(...what: Parameters<Viewer['switchTo']>) {
+    this.asked.push(['switchTo', ...what])
+    this.tell({ kind: 'series', series: what[0].id })
+  }
+
+  usePrior = this.#note('usePrior')
+  linkPrior = this.#note('linkPrior')
   arrange = this.#note('arrange')
   goTo = this.#note('goTo')
   scroll = this.#note('scroll')

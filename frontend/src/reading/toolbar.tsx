@@ -3,6 +3,16 @@ import { TOOLS } from '../viewer/measuring'
 import { PROJECTIONS, type Projection, type Slab } from '../viewer/slab'
 import { LAYOUTS, type Marker, WINDOW_PRESETS, type Window } from '../viewer/viewer'
 
+/** Series of the examination that is read, and earlier examinations, where there are any. */
+interface Comparing {
+  series: readonly { id: number; name: string }[]
+  shown: number
+  priors: readonly { id: number; name: string }[]
+  /** The one on screen, or 0. */
+  prior: number
+  linked: boolean
+}
+
 interface ToolbarProps {
   layout: Layout
   window: Window
@@ -21,7 +31,11 @@ interface ToolbarProps {
   /** Every plane can be shown. */
   planes: boolean
   layouts: readonly Layout[]
+  comparing: Comparing
   magnifier: boolean
+  onSeries(id: number): void
+  onPrior(id: number): void
+  onLink(): void
   onMagnifier(): void
   onLayout(layout: Layout): void
   onWindow(window: Window): void
@@ -80,13 +94,49 @@ export function Toolbar(props: ToolbarProps) {
           <Tool
             key={layout}
             name={name}
-            shortcut={layout === props.layout ? 'L' : ''}
+            shortcut={layout === 'compare' ? 'V' : layout === props.layout ? 'L' : ''}
             on={layout === props.layout}
-            disabled={disabled || (!props.planes && layout !== 'axial')}
+            disabled={disabled || (!props.planes && layout !== 'axial' && layout !== 'compare')}
             onClick={() => props.onLayout(layout)}
           />
         ))}
       </fieldset>
+      {props.comparing.prior !== 0 && (
+        <fieldset class="group" aria-label="Earlier examinations">
+          {props.comparing.priors.length > 1 &&
+            props.comparing.priors.map(({ id, name }) => (
+              <Tool
+                key={id}
+                name={name}
+                on={id === props.comparing.prior}
+                {...{ disabled }}
+                shortcut=""
+                onClick={() => props.onPrior(id)}
+              />
+            ))}
+          <Tool
+            name="Linked"
+            shortcut="J"
+            on={props.comparing.linked}
+            {...{ disabled }}
+            onClick={props.onLink}
+          />
+        </fieldset>
+      )}
+      {props.comparing.series.length > 1 && (
+        <fieldset class="group" aria-label="Series">
+          {props.comparing.series.map(({ id, name }) => (
+            <Tool
+              key={id}
+              name={name}
+              shortcut={id === props.comparing.shown ? 'W' : ''}
+              on={id === props.comparing.shown}
+              {...{ disabled }}
+              onClick={() => props.onSeries(id)}
+            />
+          ))}
+        </fieldset>
+      )}
       <fieldset class="group" aria-label="Tools">
         <Tool
           name="Magnifier"

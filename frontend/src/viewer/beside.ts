@@ -1,5 +1,5 @@
 import type { PatientPoint } from '../api/types'
-import { add, type CanvasPoint, cross, edgeLetters, type View } from './geometry'
+import { add, type CanvasPoint, edgeLetters, type View } from './geometry'
 import { Pane } from './pane'
 import type { Camera, ExtraRendering, Rendering } from './rendering'
 import type { CtSeries } from './series'
@@ -99,19 +99,7 @@ export class Beside {
   #view(): View | null {
     const rendering = this.#rendering
     if (!rendering) return null
-    const { focalPoint, normal, up, parallelScale } = rendering.camera()
-    const { clientWidth: width, clientHeight: height } = this.pane.canvas
-    return {
-      point: focalPoint,
-      normal,
-      up,
-      right: cross(up, normal),
-      mm_per_pixel: (2 * parallelScale) / Math.max(1, height),
-      spacing_mm: this.#series?.slices.axial.spacing_mm ?? 1,
-      slab_mm: this.pane.thickness_mm,
-      width,
-      height,
-      project: rendering.project,
-    }
+    const spacing_mm = this.#series?.slices.axial.spacing_mm ?? 1
+    return this.pane.view(rendering.camera(), spacing_mm, rendering.project)
   }
 }

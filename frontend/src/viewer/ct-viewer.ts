@@ -7,6 +7,7 @@ import { Hands } from './hands'
 import { Layers } from './layers'
 import { Measurer, ontoView } from './measurer'
 import { Moving } from './moving'
+import { Prior } from './prior'
 import type { MakeRendering, Rendering } from './rendering'
 import { Scene } from './scene'
 import { CtSeries } from './series'
@@ -28,6 +29,14 @@ const RECOVER_AFTER_MS = 200
 /** Beside the single slices, vessels as lines and nodules as dots. */
 const OVERVIEW: Slab = { projection: 'mip', thickness_mm: USUAL_THICKNESS_MM }
 
+/** Two examinations at once need memory that a small device does not have (gigabytes, as it says). */
+const ROOMY_GB = 4
+
+function mayReadAhead(): boolean {
+  const { deviceMemory } = navigator as { deviceMemory?: number }
+  return deviceMemory === undefined || deviceMemory >= ROOMY_GB
+}
+
 /** The viewer of one reading: it joins the parts that show, move, draw over and measure. */
 export class CtViewer implements Viewer {
   readonly #scene: Scene
@@ -35,9 +44,15 @@ export class CtViewer implements Viewer {
   readonly #layers: Layers
   readonly #filling: Filling
   readonly #beside = new Beside()
+  readonly #prior: Prior
   readonly #moving: Moving
   readonly #hands: Hands
   readonly #resizing: ResizeObserver
+  /** Series of the examination that were opened, by their id. */
+  readonly #opened = new Map<number, CtSeries>()
+  #offered: { series: Series; title: string } | null = null
+  /** Settles when the images of the current examination that were asked for first are there. */
+  #current: Promise<void> = Promise.resolve()
 
   constructor(
     readonly container: HTMLElement,
@@ -47,7 +62,8 @@ export class CtViewer implements Viewer {
     this.#scene = new Scene(softwareRendering)
     this.#layers = new Layers(this.#scene, this.#measurer)
     this.#filling = new Filling(this.#scene, this.#layers)
-    this.#moving = new Moving(this.#scene, this.#layers, this.#filling, this.#beside)
+    this.#prior = new Prior(this.#scene, this.#measurer)
+    this.#moving = new Moving(this.#scene, this.#layers, this.#filling, this.#beside, this.#prior)
     this.#hands = new Hands(this.#scene, this.#moving, this.#layers, this.#measurer, {
       activate: plane => this.#activate(plane),
       focus: () => this.focus(),
@@ -59,13 +75,17 @@ export class CtViewer implements Viewer {
     container.replaceChildren(
       ...PLANES.map(plane => this.#scene.panes[plane].element),
       this.#beside.pane.element,
+      this.#prior.pane.element,
     )
     this.#hands.listenBeside(this.#beside)
+    this.#hands.listenPrior(this.#prior)
     this.#scene.rendering = this.#startRendering()
     this.arrange(this.#scene.layout)
     this.#activate('axial')
     this.#resizing = new ResizeObserver(() => {
-      if (!this.#scene.closed) this.#scene.rendering.resize(this.#scene.drawn.length > 0)
+      if (this.#scene.closed) return
+      this.#scene.rendering.resize(this.#scene.drawn.length > 0)
+      this.#prior.render()
     })
     this.#resizing.observe(container)
   }
@@ -109,13 +129,8 @@ export class CtViewer implements Viewer {
 
   async show(series: Series, start: PatientPoint | null): Promise<void> {
     const scene = this.#scene
-    this.#measurer.series = series.id
     const opened = await CtSeries.open(series)
-    scene.series = opened
-    await scene.rendering.show(opened)
-    for (const plane of PLANES) {
-      scene.panes[plane].fitted_mm = scene.rendering.camera(plane).parallelScale
-    }
+    await this.#take(series, opened)
     this.#tellRendering()
     this.#applyWindow()
     this.#moving.putAll(start ?? opened.middle)
@@ -123,8 +138,75 @@ export class CtViewer implements Viewer {
 
     scene.tell({ kind: 'progress', loaded: 0, total: opened.total, failed: 0 })
     await new Promise<void>((resolve, reject) => {
-      this.#filling.load(opened, resolve).catch(reject)
+      this.#current = this.#filling.load(opened, resolve)
+      this.#current.catch(reject)
     })
+    this.#current.then(() => this.#goOnLoading()).catch(reportError)
+  }
+
+  /** Let every pane show `opened`, which is `series`, as the rendering begins with it. */
+  async #take(series: Series, opened: CtSeries): Promise<void> {
+    const scene = this.#scene
+    this.#opened.set(series.id, opened)
+    this.#measurer.series = series.id
+    scene.of = series
+    scene.series = opened
+    await scene.rendering.show(opened)
+    for (const plane of PLANES) {
+      scene.panes[plane].fitted_mm = scene.rendering.camera(plane).parallelScale
+    }
+  }
+
+  async switchTo(series: Series): Promise<void> {
+    const scene = this.#scene
+    if (scene.closed || !scene.series || series.id === scene.of.id) return
+    this.playCine(false)
+    const shared = scene.of.frame_of_reference_uid === series.frame_of_reference_uid
+    const cameras = PLANES.map(plane => scene.rendering.camera(plane))
+    const before = this.#opened.get(series.id)
+    const opened = before ?? (await CtSeries.open(series))
+    await this.#take(series, opened)
+    PLANES.forEach((plane, i) => {
+      const { slab } = scene.panes[plane]
+      if (slab) scene.rendering.setSlab(plane, slab)
+      const camera = cameras[i]
+      const point = shared && camera ? camera.focalPoint : opened.middle
+      this.#moving.put(plane, point, camera && { parallelScale: camera.parallelScale })
+    })
+    this.#beside.stop() // it shows the series before
+    scene.tell({ kind: 'series', series: series.id })
+    this.#applyWindow()
+    this.arrange(scene.layout)
+    if (!before) await this.#filling.loadAnother(opened)
+  }
+
+  usePrior(series: Series, title: string): void {
+    const again = this.#prior.id === series.id
+    this.#offered = { series, title }
+    if (again || !(this.#prior.shown || this.#prior.isOpen)) return
+    this.#openPrior().catch(reportError)
+  }
+
+  linkPrior(linked: boolean): void {
+    this.#prior.setLinked(linked, this.#scene.rendering.camera('axial'))
+  }
+
+  /** With the current images there, those of the earlier examination, where there is room for both. */
+  async #goOnLoading(): Promise<void> {
+    if (this.#offered && (this.#prior.shown || mayReadAhead())) await this.#openPrior()
+    if (!this.#scene.closed) this.#scene.tell({ kind: 'all_loaded' })
+  }
+
+  /** Read the earlier examination, once those images are there that are to be read first. */
+  async #openPrior(): Promise<void> {
+    const offered = this.#offered
+    if (!offered || this.#prior.id === offered.series.id) return
+    const opened = await this.#prior.open(offered.series, offered.title)
+    this.#prior.follow(this.#scene.rendering.camera('axial'))
+    this.#prior.show(this.#prior.shown)
+    this.#prior.draw()
+    await this.#current
+    await this.#prior.load(opened)
   }
 
   // What is shown, and how
@@ -132,16 +214,22 @@ export class CtViewer implements Viewer {
   arrange(wanted: Layout): void {
     const scene = this.#scene
     this.playCine(false)
-    const layout = scene.rendering.planes.length < PLANES.length ? 'axial' : wanted
+    const every = scene.rendering.planes.length === PLANES.length
+    const layout = every || wanted === 'compare' ? wanted : 'axial'
     scene.layout = layout
     this.container.dataset.layout = layout
     // Hidden panes keep their size beneath the axial one, so that switching costs nothing.
-    const alone = layout === 'axial'
+    const alone = layout === 'axial' || layout === 'compare'
     for (const plane of PLANES) scene.panes[plane].hide(alone && plane !== 'axial')
     if (alone) this.#activate('axial')
     this.#arrangeBeside(layout).catch(reportError)
     this.#layers.drawAll()
-    scene.tell({ kind: 'layout', layout })
+    scene.tell({ kind: 'layout', layout, ...(layout === 'compare' && { plane: 'axial' }) })
+    this.#prior.show(layout === 'compare')
+    if (layout !== 'compare' || !scene.series) return
+    this.#openPrior().catch(reportError)
+    this.#prior.follow(scene.rendering.camera('axial'))
+    this.#prior.render()
   }
 
   /** Show a slab beside the axial images, or not. */
@@ -177,6 +265,7 @@ export class CtViewer implements Viewer {
       rendering.setWindow(window, inverted)
       for (const plane of PLANES) this.#filling.render(plane)
       this.#beside.setWindow(window, inverted)
+      this.#prior.setWindow()
     }
     this.#scene.tell({ kind: 'window', ...window, inverted })
   }
@@ -189,6 +278,7 @@ export class CtViewer implements Viewer {
       scene.rendering.setSlab(plane, slab)
       this.#filling.render(plane)
       scene.tell({ kind: 'slab', plane, slab })
+      if (plane === 'axial') this.#prior.setSlab(slab)
     }
   }
 
@@ -225,7 +315,8 @@ export class CtViewer implements Viewer {
 
   scroll(slices: number): void {
     this.playCine(false)
-    this.#moving.scroll(this.#scene.active, slices)
+    if (this.#priorIsAtHand) this.#prior.scroll(slices)
+    else this.#moving.scroll(this.#scene.active, slices)
   }
 
   scrollToEnd(end: 'first' | 'last'): void {
@@ -234,7 +325,13 @@ export class CtViewer implements Viewer {
   }
 
   zoom(factor: number): void {
-    this.#moving.zoom(this.#scene.active, factor)
+    if (this.#priorIsAtHand) this.#prior.zoom(factor)
+    else this.#moving.zoom(this.#scene.active, factor)
+  }
+
+  /** Keys are meant for the earlier examination alone. */
+  get #priorIsAtHand(): boolean {
+    return this.#prior.focused && !this.#prior.link.linked
   }
 
   playCine(playing: boolean): void {
@@ -247,7 +344,7 @@ export class CtViewer implements Viewer {
 
   pointAtHand(): PatientPoint | null {
     const scene = this.#scene
-    if (!scene.series) return null
+    if (!scene.series || this.#prior.focused) return null
     if (this.#hands.pointer) {
       const { plane, at } = this.#hands.pointer
       return ontoView(scene.rendering.unproject(plane, at), scene.view(plane))
@@ -319,14 +416,28 @@ export class CtViewer implements Viewer {
   restoreMeasurements(measurements: readonly Measurement[]): void {
     this.#measurer.measurements.restore(measurements)
     this.#layers.drawAll()
+    this.#prior.draw()
   }
 
   goToMeasurement(id: string): void {
     const { measurements } = this.#measurer
-    const [first, second] = measurements.all.find(one => one.id === id)?.points_mm ?? []
+    const wanted = measurements.all.find(one => one.id === id)
+    const [first, second] = wanted?.points_mm ?? []
     measurements.select(id)
-    if (first && second) this.goTo(add(first, subtract(second, first), 0.5))
+    if (wanted && first && second) this.#goTo(wanted, add(first, subtract(second, first), 0.5))
     this.#measured()
+  }
+
+  /** To a point of the series in which something was measured. */
+  #goTo({ series }: Measurement, point: PatientPoint): void {
+    const prior = this.#prior
+    if (series !== prior.id) {
+      this.goTo(point)
+      return
+    }
+    if (this.#scene.layout !== 'compare') this.arrange('compare')
+    if (prior.link.linked) this.#moving.put('axial', prior.link.toCurrent(point))
+    else prior.look(point)
   }
 
   deleteMeasurement(): void {
@@ -355,11 +466,12 @@ export class CtViewer implements Viewer {
   }
 
   statisticsOf(measurement: Measurement): HuStatistics | null {
-    return this.#layers.statisticsOf(measurement)
+    return this.#layers.statisticsOf(measurement) ?? this.#prior.statisticsOf(measurement)
   }
 
   #measured(made: string | null = null): void {
     this.#layers.drawAll()
+    this.#prior.draw()
     const { all: measurements, selected } = this.#measurer.measurements
     this.#scene.tell({ kind: 'measurements', measurements, made, selected })
   }
@@ -373,6 +485,7 @@ export class CtViewer implements Viewer {
   state(): ViewerState {
     const scene = this.#scene
     return {
+      series: scene.of.id,
       loaded: scene.series?.arrived.size ?? 0,
       total: scene.series?.total ?? 0,
       failed: scene.series?.failed ?? 0,
@@ -390,6 +503,7 @@ export class CtViewer implements Viewer {
       planes: scene.rendering.planes,
       magnifier: this.#hands.magnifier,
       beside: this.#beside.shown ? this.#beside.state() : null,
+      prior: this.#prior.shown ? this.#prior.state() : null,
       panes: {
         axial: scene.pane('axial'),
         sagittal: scene.pane('sagittal'),
@@ -401,12 +515,13 @@ export class CtViewer implements Viewer {
   close(): void {
     this.#moving.cine.stop()
     this.#resizing.disconnect()
+    this.#prior.close()
     this.#scene.close()
   }
 
   #tellRendering(): void {
     const { rendering, softwareRendering: software } = this.#scene
     this.#scene.tell({ kind: 'rendering', planes: rendering.planes, software })
-    if (rendering.planes.length < PLANES.length) this.arrange('axial')
+    if (rendering.planes.length < PLANES.length) this.arrange(this.#scene.layout)
   }
 }

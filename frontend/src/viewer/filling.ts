@@ -26,9 +26,10 @@ export class Filling {
       progress: image => {
         if (scene.closed) return
         const { arrived, failed, total } = series
+        scene.tell({ kind: 'progress', loaded: arrived.size, total, failed })
+        if (scene.series !== series) return // the reader has gone on to another one
         this.#redraw(series, scene.axialShows(image))
         if (arrived.size % 4 === 0) layers.drawAll() // the bars grow, the gaps close
-        scene.tell({ kind: 'progress', loaded: arrived.size, total, failed })
         if (shown || !arrived.has(scene.imageOnScreen())) return
         shown = true
         this.#drawFirst(firstImageShown)
@@ -39,6 +40,22 @@ export class Filling {
     for (const plane of PLANES) this.render(plane)
     scene.tell({ kind: 'series_loaded', slices: series.total, failed: series.failed })
     firstImageShown()
+  }
+
+  /** Load another series of the case, once it has been asked for. */
+  async loadAnother(series: CtSeries): Promise<void> {
+    const { scene, layers } = this
+    const shown = () => !scene.closed && scene.series === series
+    await series.load({
+      here: () => (shown() ? scene.imageOnScreen() : 0),
+      stopped: () => scene.closed,
+      progress: image => {
+        if (!shown()) return
+        if (scene.axialShows(image)) this.render('axial')
+        if (series.arrived.size % 4 === 0) layers.drawAll()
+      },
+    })
+    if (shown()) for (const plane of PLANES) this.render(plane)
   }
 
   /** Draw a plane, or, before it is its turn, what lies over its images. */

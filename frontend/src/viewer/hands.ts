@@ -5,6 +5,7 @@ import { type Drag, dragSlices, type MousePreset, readGestures } from './gesture
 import type { Layers } from './layers'
 import type { Measurer } from './measurer'
 import type { Moving } from './moving'
+import type { Prior } from './prior'
 import type { Scene } from './scene'
 import { PLANES, type Plane, type Window } from './viewer'
 
@@ -104,6 +105,71 @@ export class Hands {
       },
       scroll,
       zoom: factor => this.moving.zoom('axial', factor),
+    })
+  }
+
+  /** The earlier examination goes along, and takes the current one along, while they are linked. */
+  listenPrior(prior: Prior): void {
+    const { pane, link } = prior
+    const { measurer, asked } = this
+    const inPrior = () => ({ series: prior.id, nodule: null })
+    const move = (way: PatientPoint) =>
+      link.linked
+        ? this.moving.put('axial', add(this.scene.rendering.camera('axial').focalPoint, way))
+        : prior.move(way)
+    const zoom = (factor: number) =>
+      link.linked ? this.moving.zoom('axial', factor) : prior.zoom(factor)
+    const scroll = (slices: number) => move(prior.way(slices))
+    pane.element.addEventListener('focus', () => {
+      asked.activate('axial')
+      prior.focused = true
+    })
+    pane.element.addEventListener('blur', () => {
+      prior.focused = false
+    })
+    readGestures(pane.element, {
+      preset: () => this.mouse,
+      tool: at => {
+        const view = prior.view()
+        const touched = view && measurer.touches('axial', view, at, prior.id)
+        return view && (measurer.tool || touched) ? 'measure' : null
+      },
+      hover: at => {
+        if (this.magnifier) pane.magnifier.hold(at)
+      },
+      begin: (kind, at) => {
+        this.#dragged = 0
+        const view = prior.view()
+        if (kind !== 'measure' || !view) return
+        measurer.begin('axial', view, at, prior.unproject(at), inPrior())
+      },
+      end: kind => {
+        const view = prior.view()
+        const changed = kind === 'measure' && view && measurer.end(view)
+        if (changed) asked.measured(changed.isNew ? changed.id : null)
+      },
+      activate: () => pane.element.focus({ preventScroll: true }),
+      drag: (kind, from, to) => {
+        const view = prior.view()
+        switch (kind) {
+          case 'measure':
+            if (view) measurer.move(view, prior.unproject(to))
+            return prior.draw()
+          case 'pan':
+            return move(subtract(prior.unproject(from), prior.unproject(to)))
+          case 'zoom':
+            return zoom(Math.exp(-(to[1] - from[1]) / 150))
+          case 'scroll': {
+            const slices = dragSlices(this.#dragged, to[1] - from[1])
+            this.#dragged = slices.rest
+            return slices.whole === 0 ? undefined : scroll(slices.whole)
+          }
+          case 'window':
+            return this.#drag('axial', kind, from, to)
+        }
+      },
+      scroll,
+      zoom,
     })
   }
 

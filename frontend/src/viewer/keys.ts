@@ -17,6 +17,10 @@ export type Command =
         | 'invert'
         | 'reset'
         | 'layout'
+        | 'compare'
+        | 'link'
+        | 'next_prior'
+        | 'series'
         | 'crosshair'
         | 'magnifier'
         | 'markers'
@@ -62,6 +66,10 @@ const BINDINGS: readonly Binding[] = [
   { keys: ['i', 'I'], command: { do: 'invert' }, inForm: true },
   { keys: ['r', 'R'], command: { do: 'reset' }, inForm: true },
   { keys: ['l', 'L'], command: { do: 'layout' }, inForm: true },
+  { keys: ['v'], command: { do: 'compare' }, inForm: true },
+  { keys: ['V'], command: { do: 'next_prior' }, inForm: true },
+  { keys: ['j', 'J'], command: { do: 'link' }, inForm: true },
+  { keys: ['w', 'W'], command: { do: 'series' }, inForm: true },
   { keys: ['c', 'C'], command: { do: 'crosshair' }, inForm: true },
   { keys: ['g', 'G'], command: { do: 'magnifier' }, inForm: true },
   { keys: ['m', 'M'], command: { do: 'markers' }, inForm: true },
@@ -133,6 +141,10 @@ export const LEGEND: readonly (readonly [string, readonly (readonly [string, str
       ['I', 'invert'],
       ['+, −', 'zoom'],
       ['L', 'next layout: three planes, axial, 2 × 2'],
+      ['V', 'earlier examination beside the current one, or not'],
+      ['Shift V', 'the next earlier examination, where there are several'],
+      ['J', 'let them scroll apart; join them where they are'],
+      ['W', 'next series of the examination'],
       ['G', 'magnifier under the pointer'],
       ['S', 'slab: MIP, MinIP, mean, single slices'],
       ['Shift S', 'the same slab in all planes'],

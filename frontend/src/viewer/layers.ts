@@ -3,6 +3,7 @@ import type { View } from './geometry'
 import { linesOfOthers, type ReferenceLine } from './markers'
 import type { Measurer } from './measurer'
 import type { Scene } from './scene'
+import type { CtSeries } from './series'
 import { type HuStatistics, statisticsOf } from './statistics'
 import { type Marker, PLANES, type Plane } from './viewer'
 
@@ -46,7 +47,7 @@ export class Layers {
     const place = scene.place(plane)
     const crossed = scene.layout === 'mpr' || scene.layout === 'quad'
     const lines = crossed ? this.#linesOfOtherPlanes(plane, view) : []
-    pane.markers.draw(view, this.markersShown ? this.#markers : [], this.#selected, lines)
+    pane.markers.draw(view, this.markersShown ? this.#markersHere() : [], this.#selected, lines)
     const { selected } = measurer.measurements
     pane.rulers.draw(view, measurer.shownIn(plane, view), selected, one => this.statisticsOf(one))
     pane.coverMissing(view, series, place.loaded)
@@ -59,18 +60,19 @@ export class Layers {
     }
     const notice = place.loaded ? '' : plane === 'axial' ? 'Loading this slice…' : 'Loading…'
     const arrived = series.arrived.size / series.total
-    pane.labels.draw(view, place, scene.window, scene.inverted, notice, arrived)
+    const title = scene.layout === 'compare' ? 'Current' : undefined
+    pane.labels.draw(view, place, scene.window, scene.inverted, notice, arrived, title)
   }
 
   statisticsOf(measurement: Measurement): HuStatistics | null {
-    const { series } = this.scene
-    if (!series) return null
-    let missing = false
-    const found = statisticsOf(measurement.points_mm, series.geometry, (column, row, image) => {
-      if (!series.arrived.has(image)) missing = true
-      return missing ? 0 : series.valueAt(column, row, image)
-    })
-    return missing ? null : found
+    const { series, of } = this.scene
+    return series && of.id === measurement.series ? statisticsIn(series, measurement) : null
+  }
+
+  /** Those in the coordinates of what is shown. */
+  #markersHere(): readonly Marker[] {
+    const here = this.scene.of.frame_of_reference_uid
+    return this.#markers.filter(({ frame }) => !frame || !here || frame === here)
   }
 
   #linesOfOtherPlanes(plane: Plane, view: View): ReferenceLine[] {
@@ -80,4 +82,14 @@ export class Layers {
     })
     return linesOfOthers(view, others, LINE_GAP_PX)
   }
+}
+
+/** Hounsfield units within a measurement of a series; null where its images are not there. */
+export function statisticsIn(series: CtSeries, measurement: Measurement): HuStatistics | null {
+  let missing = false
+  const found = statisticsOf(measurement.points_mm, series.geometry, (column, row, image) => {
+    if (!series.arrived.has(image)) missing = true
+    return missing ? 0 : series.valueAt(column, row, image)
+  })
+  return missing ? null : found
 }

@@ -15,19 +15,28 @@ export class Measurer {
   #held: Handle | null = null
   #drawing: { id: string; kind: Tool; start: PatientPoint } | null = null
 
-  /** The measurements that a pane shows. */
-  shownIn(plane: Plane, view: View): Measurement[] {
-    return this.measurements.all.filter(one => isShown(one, plane, view))
+  /** The measurements that a pane shows: those of its series. */
+  shownIn(plane: Plane, view: View, series = this.series): Measurement[] {
+    return this.measurements.all.filter(one => one.series === series && isShown(one, plane, view))
   }
 
   /** Whether the pointer is at a point of a measurement. */
-  touches(plane: Plane, view: View, at: CanvasPoint): boolean {
-    return handleAt(this.shownIn(plane, view), view, at) !== null
+  touches(plane: Plane, view: View, at: CanvasPoint, series = this.series): boolean {
+    return handleAt(this.shownIn(plane, view, series), view, at) !== null
   }
 
-  /** Press at `at`, which is over `point`: take hold of an end there, or begin to draw. */
-  begin(plane: Plane, view: View, at: CanvasPoint, point: PatientPoint): void {
-    this.#held = handleAt(this.shownIn(plane, view), view, at)
+  /**
+   * Press at `at`, which is over `point`: take hold of an end there, or begin to draw. Nothing in
+   * another series than the one that is read belongs to a nodule.
+   */
+  begin(
+    plane: Plane,
+    view: View,
+    at: CanvasPoint,
+    point: PatientPoint,
+    { series, nodule }: Pick<Measurement, 'series' | 'nodule'> = this,
+  ): void {
+    this.#held = handleAt(this.shownIn(plane, view, series), view, at)
     if (this.#held) {
       this.measurements.grab(this.#held.id)
       return
@@ -35,7 +44,7 @@ export class Measurer {
     if (this.tool === null) return
     const start = ontoView(point, view)
     const id = uuid()
-    const { tool: kind, series, nodule } = this
+    const { tool: kind } = this
     const points_mm = drawn(kind, start, start, view)
     this.measurements.add({ id, kind, plane, series, nodule, points_mm })
     this.#drawing = { id, kind, start }

@@ -3,6 +3,7 @@ import type { Beside } from './beside'
 import { Cine, following } from './cine'
 import type { Filling } from './filling'
 import type { Layers } from './layers'
+import type { Prior } from './prior'
 import type { Scene } from './scene'
 import { nearestSlice, ontoSlice } from './slices'
 import { PLANES, type Plane } from './viewer'
@@ -19,6 +20,7 @@ export class Moving {
     readonly layers: Layers,
     readonly filling: Filling,
     readonly beside: Beside,
+    readonly prior: Prior,
   ) {}
 
   /** Centre every plane on `point`, zoomed in on something `diameter_mm` wide. */
@@ -52,7 +54,10 @@ export class Moving {
     const { scene } = this
     const before = scene.place(plane).index
     scene.rendering.look(plane, { focalPoint: focal, ...change })
-    if (plane === 'axial') this.beside.follow(scene.rendering.camera('axial'))
+    if (plane === 'axial') {
+      this.beside.follow(scene.rendering.camera('axial'))
+      this.prior.follow(scene.rendering.camera('axial'))
+    }
     this.filling.render(plane)
     scene.tellSlice(plane)
     // The lines of this plane move in the other panes.

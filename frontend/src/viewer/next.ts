@@ -1,4 +1,4 @@
-import type { Reading } from '../api/types'
+import type { PatientPoint, Reading, Series } from '../api/types'
 import keeperCode from './keeper?worker&url'
 import type { Kept, ToKeeper } from './kept'
 import { inTime } from './patience'
@@ -90,17 +90,23 @@ export function nextCase(next: string | null, read: (id: number) => Promise<Read
   const prepare = async (): Promise<void> => {
     const { series, nodules } = await read(id)
     const [first] = series
-    if (!first || stopped) return
-    const address = addressOfHeaders(first)
+    const prior = series.find(one => one.prior)
+    if (first) await prepareSeries(first, nodules[0]?.centre_mm ?? null)
+    if (prior && !stopped) await prepareSeries(prior, null)
+    performance.mark('next_prepared')
+  }
+  const prepareSeries = async (of: Series, start: PatientPoint | null): Promise<void> => {
+    if (stopped) return
+    const address = addressOfHeaders(of)
     const headers = await fetchHeaders(address)
     if (stopped) return
     tell({ do: 'keep_headers', reading: id, address, headers })
-    const waiting = nearestFirst(headers, nodules[0]?.centre_mm ?? null)
+    const waiting = nearestFirst(headers, start)
     // one answer at a time belongs to one question
     let line: Promise<unknown> = Promise.resolve()
     const work = async (): Promise<void> => {
       for (let header = waiting.shift(); header && !stopped; header = waiting.shift()) {
-        const address = addressOf(first, header)
+        const address = addressOf(of, header)
         const frame = await fetchPatiently(address)
         if (stopped) return
         const message = { do: 'keep_frame', reading: id, address, frame } as const
@@ -109,7 +115,6 @@ export function nextCase(next: string | null, read: (id: number) => Promise<Read
       }
     }
     await Promise.all(Array.from({ length: REQUESTS_AT_A_TIME }, work))
-    performance.mark('next_prepared')
   }
   addEventListener('pagehide', () => {
     stopped = true

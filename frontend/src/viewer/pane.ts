@@ -1,7 +1,9 @@
-import { add, type View } from './geometry'
+import type { PatientPoint } from '../api/types'
+import { add, type CanvasPoint, cross, type View } from './geometry'
 import { Labels } from './labels'
 import { Magnifier } from './magnifier'
 import { MarkerLayer } from './markers'
+import type { Camera } from './rendering'
 import { RulerLayer } from './rulers'
 import { SaliencyLayer } from './saliency'
 import type { CtSeries } from './series'
@@ -47,6 +49,18 @@ export class Pane {
 
   get thickness_mm(): number {
     return this.slab?.thickness_mm ?? 0
+  }
+
+  /** What a camera shows in this pane, of a series whose slices are `spacing_mm` apart. */
+  view(
+    { focalPoint, normal, up, parallelScale }: Camera,
+    spacing_mm: number,
+    project: (point: PatientPoint) => CanvasPoint,
+  ): View {
+    const { clientWidth: width, clientHeight: height } = this.canvas
+    const mm_per_pixel = (2 * parallelScale) / Math.max(1, height)
+    const axes = { point: focalPoint, normal, up, right: cross(up, normal) }
+    return { ...axes, mm_per_pixel, spacing_mm, slab_mm: this.thickness_mm, width, height, project }
   }
 
   hide(hidden: boolean): void {

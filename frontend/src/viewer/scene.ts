@@ -1,5 +1,5 @@
-import type { Layout } from '../api/types'
-import { cross, edgeLetters, type View } from './geometry'
+import type { Layout, Series } from '../api/types'
+import { edgeLetters, type View } from './geometry'
 import { Pane } from './pane'
 import type { Rendering } from './rendering'
 import type { CtSeries } from './series'
@@ -16,6 +16,12 @@ export class Scene {
     coronal: new Pane('coronal'),
   }
   series: CtSeries | null = null
+  /** Which series that is. */
+  of: Pick<Series, 'id' | 'series_uid' | 'frame_of_reference_uid'> = {
+    id: 0,
+    series_uid: '',
+    frame_of_reference_uid: '',
+  }
   layout: Layout = 'mpr'
   active: Plane = 'axial'
   window: Window = STARTING_WINDOW
@@ -55,20 +61,10 @@ export class Scene {
   }
 
   view(plane: Plane): View {
-    const { focalPoint, normal, up, parallelScale } = this.rendering.camera(plane)
-    const { clientWidth: width, clientHeight: height } = this.panes[plane].canvas
-    return {
-      point: focalPoint,
-      normal,
-      up,
-      right: cross(up, normal),
-      mm_per_pixel: (2 * parallelScale) / Math.max(1, height),
-      spacing_mm: this.series?.slices[plane].spacing_mm ?? 1,
-      slab_mm: this.panes[plane].thickness_mm,
-      width,
-      height,
-      project: point => this.rendering.project(plane, point),
-    }
+    const spacing_mm = this.series?.slices[plane].spacing_mm ?? 1
+    return this.panes[plane].view(this.rendering.camera(plane), spacing_mm, point =>
+      this.rendering.project(plane, point),
+    )
   }
 
   place(
@@ -121,7 +117,8 @@ export class Scene {
     const { index, total, position_mm } = this.place(plane)
     const { width, height, mm_per_pixel } = this.view(plane)
     const span_mm = [width, height].map(pixels => Math.round(pixels * mm_per_pixel))
-    this.tell({ kind: 'slice', plane, index, total, position_mm, span_mm })
+    const series = this.of.id
+    this.tell({ kind: 'slice', series, prior: false, plane, index, total, position_mm, span_mm })
   }
 
   /** Set the pane that keys are meant for. */

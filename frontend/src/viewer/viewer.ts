@@ -8,11 +8,15 @@ export type { Plane } from '../api/types'
 
 export const PLANES: readonly Plane[] = ['axial', 'sagittal', 'coronal']
 
-/** The axial images alone; with the sagittal and coronal ones; all three and an axial slab. */
+/**
+ * The axial images alone; with the sagittal and coronal ones; all three and an axial slab; those
+ * of an earlier examination beside the current one.
+ */
 export const LAYOUTS: readonly { layout: Layout; name: string }[] = [
   { layout: 'axial', name: 'Axial' },
   { layout: 'mpr', name: '3 planes' },
   { layout: 'quad', name: '2 × 2' },
+  { layout: 'compare', name: 'Prior' },
 ]
 
 /** A display window in Hounsfield units. */
@@ -36,9 +40,19 @@ export type ViewerEvent =
   | { kind: 'progress'; loaded: number; total: number; failed: number }
   | { kind: 'first_image'; plane: Plane; index: number }
   | { kind: 'series_loaded'; slices: number; failed: number }
+  /** There is nothing left to load, of an earlier examination neither. */
+  | { kind: 'all_loaded' }
+  | { kind: 'prior_loaded'; series: number; slices: number; failed: number }
+  /** Another series of the current examination is shown. */
+  | { kind: 'series'; series: number }
+  /** `offset_mm` leads from a point of the current examination to that of the earlier one. */
+  | { kind: 'link'; series: number; linked: boolean; offset_mm: PatientPoint }
   /** A plane shows another slice, or another part of it; `span_mm` is what fits into the pane. */
   | {
       kind: 'slice'
+      series: number
+      /** It is the pane of an earlier examination. */
+      prior: boolean
       plane: Plane
       index: number
       total: number
@@ -46,7 +60,7 @@ export type ViewerEvent =
       span_mm: readonly number[]
     }
   | { kind: 'window'; centre: number; width: number; inverted: boolean }
-  | { kind: 'layout'; layout: Layout }
+  | { kind: 'layout'; layout: Layout; plane?: Plane }
   | { kind: 'crosshair'; on: boolean }
   | { kind: 'slab'; plane: Plane; slab: Slab | null }
   | { kind: 'active'; plane: Plane }
@@ -73,6 +87,8 @@ export interface Marker {
   centre_mm: PatientPoint
   /** Null where nobody gave a size. */
   diameter_mm: number | null
+  /** The frame of reference of its centre; none where a case has only one. */
+  frame?: string | undefined
 }
 
 export interface MarkerOnCanvas {
@@ -113,7 +129,17 @@ export interface PaneState {
   rect: { x: number; y: number; width: number; height: number }
 }
 
+/** The pane of an earlier examination. */
+export interface PriorState extends PaneState {
+  series: number
+  linked: boolean
+  offset_mm: PatientPoint
+  loaded_images: number
+}
+
 export interface ViewerState {
+  /** The series of the current examination that is shown. */
+  series: number
   loaded: number
   total: number
   failed: number
@@ -134,12 +160,20 @@ export interface ViewerState {
   panes: Record<Plane, PaneState>
   /** The second axial pane, where the layout has one. */
   beside: PaneState | null
+  /** An earlier examination, where the layout has it. */
+  prior: PriorState | null
 }
 
 /** A CT viewer, spoken to in the terms of a radiologist. */
 export interface Viewer {
   /** Load a series and show the slice through `start`; resolves when it can be read. */
   show(series: Series, start: PatientPoint | null): Promise<void>
+  /** Show another series of the examination, where the reader is now. */
+  switchTo(series: Series): Promise<void>
+  /** What `compare` shows beside the current examination; read once that is there. */
+  usePrior(series: Series, title: string): void
+  /** Let the earlier examination go along from where both are now, or let it go by itself. */
+  linkPrior(linked: boolean): void
   /** Show the axial images alone, or the three planes. */
   arrange(layout: Layout): void
   /** Centre every plane on `point`, zoomed in on something `diameter_mm` wide. */
