@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.archive import Volume
-from inference.crops import axial_plane, grey_of_crop, hu_of_crop
+from inference.crops import ENOUGH_READERS, axial_plane, grey_of_crop, hu_of_crop
 from inference.data.cache import CropCache, Planes
 from inference.data.images import Images, content_hash
 from inference.data.table import Nodule, Table
@@ -30,6 +30,9 @@ class Examples:
     names, patient, split : str, shape (n,)
     labelled : bool, shape (n,)
         Whether `malignant` is the table's label, not a suspicion.
+    measurable : bool, shape (n,)
+        Whether the truth is good enough to measure with: a label, of three readers or more where
+        readers gave it; all, where the table has suspicions only.
     left_out : int
         Lines with neither label nor suspicion.
     """
@@ -39,6 +42,7 @@ class Examples:
     patient: NDArray[np.str_]
     split: NDArray[np.str_]
     labelled: NDArray[np.bool_]
+    measurable: NDArray[np.bool_]
     left_out: int
 
     def __len__(self) -> int:
@@ -53,6 +57,7 @@ class Examples:
             patient=self.patient[chosen],
             split=self.split[chosen],
             labelled=self.labelled[chosen],
+            measurable=self.measurable[chosen],
         )
 
 
@@ -91,6 +96,7 @@ def examples_of(
     of = [table.nodules[row] for row in rows]
     chance = np.array([one.chance for one in of], dtype=np.float64)
     labelled = np.array([bool(one.label) for one in of])
+    enough = np.array([one.readers is None or one.readers >= ENOUGH_READERS for one in of])
     return Examples(
         nodules=Nodules(
             planes=np.stack([planes[row] for row in rows]),
@@ -105,6 +111,7 @@ def examples_of(
         patient=np.array([one.patient for one in of]),
         split=np.array([one.split for one in of]),
         labelled=labelled,
+        measurable=enough & (labelled | ~labelled.any()),
         left_out=len(table) - len(rows),
     )
 

@@ -168,8 +168,8 @@ def train_network(
         }
         if processes.is_first:
             logger.info(
-                "adaptation, epoch %d of %d: loss %.3f, validation loss %.3f, AUROC %s, %.0f s",
-                epoch + 1, stage.epochs, line["loss"], value,
+                "fold %d, epoch %d of %d: loss %.3f, validation loss %.3f, AUROC %s, %.0f s",
+                fold, epoch + 1, stage.epochs, line["loss"], value,
                 ", ".join(f"{area:.3f}" for area in measured.auroc), line["seconds"],
             )  # fmt: skip
         checkpoint.keep(

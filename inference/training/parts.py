@@ -134,8 +134,8 @@ def table_source(
     part = _parts_of(examples, training.patients, table.file.name)
     parts = {}
     for name in PARTS:
-        one = examples.rows(part == name)
-        parts[name] = Part(one.nodules, one.patient, np.ones(len(one), dtype=np.bool_))
+        one = examples.rows((part == name) & ((name == "train") | examples.measurable))
+        parts[name] = Part(one.nodules, one.patient, one.measurable)
     return Source(of.table.stem, True, *_three(parts))
 
 

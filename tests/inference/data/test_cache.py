@@ -95,13 +95,18 @@ def test_nodules_of_a_table_are_cut_once_and_as_a_prediction_cuts_them(
         a_nodule(2, x=1.0, y=2.0, z=3.0, suspicion=0.25, features={"margin": "smooth"}),
         a_nodule(1, x=1.0, y=2.0, z=3.0, diameter_mm=6.5),
         a_nodule(3, series="1.2.1", label="", x=0.0, y=0.0, z=0.0),
+        a_nodule(4, series="1.2.2", x=9.0, y=2.0, z=3.0, readers=2),
+        a_nodule(5, series="1.2.2", x=0.0, y=9.0, z=3.0, label="", suspicion=0.75),
         folder=tmp_path,
     )
     images, cache = Images(tmp_path, tmp_path / "ct"), CropCache(tmp_path / "cache")
     examples = examples_of(table, images, cache)
-    assert len(examples) == 2
+    assert len(examples) == 4
     assert examples.left_out == 1
-    assert examples.nodules.chance.tolist() == [0.25, 1.0]
+    assert examples.nodules.chance.tolist() == [0.25, 1.0, 0.0, 0.75]
+    assert examples.nodules.malignant.tolist() == [False, True, False, True]
+    # Two readers are too few to measure with, and a suspicion is no label.
+    assert examples.measurable.tolist() == [True, True, False, False]
     assert examples.nodules.features(0) == {"margin": "smooth"}
     assert np.isnan(examples.nodules.diameter_mm[0])
 
