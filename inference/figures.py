@@ -13,7 +13,7 @@ from inference.estimates import Bools, Estimate, Floats, precision_recall
 from reader_study.statistics.roc import roc_curve
 
 if TYPE_CHECKING:
-    from inference.evaluate import Evaluation
+    from inference.evaluation import Evaluation
 
 # Told apart by people who see colours differently, in grey too: Okabe and Ito.
 COLOURS = ("#0072B2", "#D55E00", "#009E73")

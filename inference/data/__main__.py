@@ -23,6 +23,7 @@ from tqdm import tqdm
 from inference.data import adapters
 from inference.data.checks import check_images, check_table, errors
 from inference.data.images import Images, token_of_environment
+from inference.data.mapping import mapped, read_mapping
 from inference.data.table import Nodule, read_table, write_table
 from inference.errors import ArchiveUnavailable, DataUnusable
 
@@ -92,7 +93,7 @@ def nodules_from(given: argparse.Namespace) -> list[Nodule]:
             return adapters.nlst(source, given.reported)
         case "duke":
             return adapters.duke(source, given.images)
-    return adapters.mapped(source, adapters.read_mapping(given.columns))
+    return mapped(source, read_mapping(given.columns))
 
 
 def summary(nodules: Sequence[Nodule]) -> str:
