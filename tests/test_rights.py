@@ -11,6 +11,14 @@ from django.urls import reverse
 from django.utils import timezone
 from psycopg.errors import InsufficientPrivilege
 
+from reader_study.actions.case_changes import (
+    move_nodule,
+    place_nodule,
+    remove_case,
+    remove_nodule,
+)
+from reader_study.actions.importing import run_import
+from reader_study.actions.imports import begin_import
 from reader_study.actions.prediction import record_prediction, request_predictions
 from reader_study.actions.reading import (
     Told,
@@ -23,10 +31,12 @@ from reader_study.actions.reading import (
 from reader_study.actions.reference import load_reference
 from reader_study.actions.study import open_study
 from reader_study.actions.verification import verify_study
+from reader_study.dicomweb.profile import Profile
 from reader_study.domain.reading import Stage
 from reader_study.management.commands.create_roles import give_rights
-from reader_study.models import Answer, Job, Nodule, Reading, Role
+from reader_study.models import Answer, ImportSource, Job, Nodule, Reading, Role, Series
 from reader_study.models.rights import NOTHING, RECORDED, RIGHTS
+from tests.dicomweb.series import SERIES, STUDY, a_series
 from tests.factories import (
     NOW,
     a_member,
@@ -40,6 +50,7 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 NAME = "reread_site_of_the_tests"
+LIST = f"patient,study,series,nodule,x,y,z,reference\nP-1,{STUDY},{SERIES},N1,0,0,15,benign\n"
 RECORDS = [table for table, rights in RIGHTS.items() if rights == RECORDED]
 
 
@@ -94,6 +105,29 @@ def test_a_coordinator_can_watch_export_and_log_out(client):
         export = client.get(reverse("study-export", args=[study.slug]))
         assert b"".join(export.streaming_content)
         assert client.post(reverse("logout")).status_code == 302
+
+
+def test_a_coordinator_can_bring_cases_in_and_change_them(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("reader_study.actions.imports.send", lambda job: None)
+    settings.ARCHIVE_DIR, settings.STAGING_DIR = tmp_path / "archive", tmp_path / "incoming"
+    settings.IMPORT_DIR = tmp_path
+    a_series(tmp_path / "ct")
+    study = a_study(is_open=False)
+    by = {"study": study, "by": a_member(study, Role.COORDINATOR).user, "now": NOW}
+    with the_site():
+        job = begin_import(
+            source=ImportSource.FOLDER, origin="ct", profile=Profile(), nodules=LIST, **by
+        )
+        run_import(job_id=job.pk)
+        series = Series.objects.get()
+        where = {"point_mm": [0, 0, 15], "diameter_mm": None}
+        place_nodule(series_id=series.pk, **where, **by)
+        nodule = place_nodule(series_id=series.pk, **where, **by)
+        move_nodule(nodule_id=nodule.pk, point_mm=[0, 0, 10], diameter_mm=5, **by)
+        remove_nodule(nodule_id=nodule.pk, **by)
+        remove_case(case_id=series.case_id, **by)
+    assert not Series.objects.exists()
+    assert verify_study(study).counts["case_change"] == 5
 
 
 def refused(statement):

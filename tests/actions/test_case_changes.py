@@ -19,9 +19,10 @@ from reader_study.actions.verification import verify_study
 from reader_study.dicomweb.ingest import look_at
 from reader_study.dicomweb.nodules import NoduleList
 from reader_study.domain.errors import CaseStands, ImportRefused, StudyFrozen
-from reader_study.models import Case, CaseChange, Nodule, Series, Study
+from reader_study.models import Case, CaseChange, Nodule, Role, Series, Study
+from reader_study.models.reference import PanelRead
 from tests.dicomweb.series import SERIES, STUDY, a_series
-from tests.factories import NOW, a_job, a_study, a_user
+from tests.factories import NOW, a_job, a_member, a_study, a_user
 
 pytestmark = pytest.mark.django_db
 HEAD = "patient,study,series,nodule,x,y,z\n"
@@ -102,10 +103,14 @@ def test_what_lies_outside_or_is_no_number_is_no_nodule(study, point, diameter):
 
 
 def test_what_the_truth_or_the_ai_is_about_stays(study):
-    known, asked = placed(study), placed(study)
+    known, asked, read = placed(study), placed(study), placed(study)
     load_reference(nodule=known, malignant=True, source="pathology", now=NOW)
     a_job(asked)
-    for nodule in (known, asked):
+    member = a_member(study, Role.TRUTH_PANEL)
+    PanelRead.objects.create(
+        nodule=read, member=member, verdict="benign", confidence=90, note="", at=NOW
+    )
+    for nodule in (known, asked, read):
         with pytest.raises(CaseStands):
             remove_nodule(nodule_id=nodule.pk, **by(study))
         where = {"point_mm": [0, 0, 5], "diameter_mm": None}
@@ -113,7 +118,7 @@ def test_what_the_truth_or_the_ai_is_about_stays(study):
             move_nodule(nodule_id=nodule.pk, **where, **by(study))
     with pytest.raises(CaseStands):
         remove_case(case_id=Case.objects.get().pk, **by(study))
-    assert Nodule.objects.count() == 2
+    assert Nodule.objects.count() == 3
 
 
 def test_a_case_that_is_removed_leaves_its_number_to_nobody(study, tmp_path):
