@@ -110,7 +110,8 @@ def _key(study: Study) -> Iterator[tuple[str, ...]]:
         who = " ".join(filter(None, (user.get_full_name(), f"({user.get_username()})")))
         yield member.role, member.pseudonym, who, user.email
     for series in Series.objects.filter(case__study=study).select_related("case").order_by("pk"):
-        yield "case", series.case.pseudonym, series.study_uid, series.series_uid
+        kind = "prior of case" if series.prior else "case"
+        yield kind, series.case.pseudonym, series.study_uid, series.series_uid
 
 
 def _reason(text: str, refusal: type[WaiverRefused] | type[KeyRefused]) -> str:

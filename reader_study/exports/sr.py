@@ -94,7 +94,7 @@ def reports(
     # Under an amended protocol other things may have been asked.
     asked: dict[str, Mapping[str, Question]] = {}
     of_case: dict[int, list[Series]] = {}
-    for series in Series.objects.filter(case__study=study):
+    for series in Series.objects.filter(case__study=study).by_examination():
         of_case.setdefault(series.case_id, []).append(series)
     for answer in answers.iterator(500):
         form = answer.answers
@@ -142,6 +142,7 @@ class _Report:
             for number, mark in enumerate(self.form.get("marks", []), start=1)
         ]
         groups += [self._measured(each) for each in self.form.get("measurements", [])]
+        self._belong_to_what_was_read()
         reading = self.answer.reading
         whose = (next(iter(self.images.values())).series.series_uid, reading.opened_at, reading.pk)
         observer = sr.ObserverContext(
@@ -283,6 +284,18 @@ class _Report:
         for number in images.near(points):
             self._header(images, number)
         return images
+
+    def _belong_to_what_was_read(self) -> None:
+        """Let the report lie in the study that was read, whatever was measured in earlier ones.
+
+        It lies where its first evidence does.
+        """
+        read = next(iter(self.images.values()))
+        uid = read.series.study_uid
+        if not any(header.StudyInstanceUID == uid for header in self.evidence.values()):
+            self._header(read, len(read.headers) // 2)
+        in_order = sorted(self.evidence.items(), key=lambda item: item[1].StudyInstanceUID != uid)
+        self.evidence = dict(in_order)
 
     def _header(self, images: Images, number: int) -> Dataset:
         header = Dataset.from_json(images.headers[number])

@@ -168,3 +168,45 @@ def test_a_report_is_the_same_at_every_export_and_tracks_its_marks(read, reports
         for _, report in reports.values()
     )
     assert {g.tracking_uid for g in other} & {g.tracking_uid for g in one}
+
+
+def test_what_was_measured_in_a_prior_is_reported_in_the_study_that_was_read(tmp_path, settings):
+    settings.ARCHIVE_DIR = tmp_path / "archive"
+    reading = a_reading(stage=Stage.UNAIDED, study=a_study(**free_response()))
+    (current,) = Series.objects.all()
+    prior = Series.objects.create(
+        case=reading.case, study_uid="1.2.3", series_uid="1.2.3.4", slices=12, prior=True
+    )
+    Series.objects.update(geometry=GEOMETRY, frame_of_reference_uid=FRAME_OF_REFERENCE)
+    Series.objects.filter(pk=prior.pk).update(frame_of_reference_uid="1.2.3.9")
+    for series in (current, prior):
+        folder = tmp_path / series.series_uid
+        files = a_series(folder, study=series.study_uid, series=series.series_uid)
+        site_archive().store(series.study_uid, series.series_uid, files)
+    lock_unaided(
+        reader=reading.reader.user,
+        reading_id=reading.pk,
+        now=NOW,
+        answers={"no_finding": True, "measurements": [measured(prior, None, "length", CROSS[:2])]},
+    )
+
+    call_command("export_sr", reading.reader.study.slug, str(tmp_path / "sr"))
+
+    (file,) = (tmp_path / "sr").iterdir()
+    report = pydicom.dcmread(file)
+    assert report.StudyInstanceUID == current.study_uid
+    (other,) = report.PertinentOtherEvidenceSequence
+    assert other.StudyInstanceUID == "1.2.3"
+    frames = [
+        item.ReferencedFrameOfReferenceUID
+        for item in walk(report.ContentSequence)
+        if item.ValueType == "SCOORD3D"
+    ]
+    assert set(frames) == {"1.2.3.9"}
+
+
+def walk(items):
+    """Every content item of a report, depth first."""
+    for item in items:
+        yield item
+        yield from walk(item.get("ContentSequence", []))
