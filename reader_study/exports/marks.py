@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 
 from reader_study.domain.measuring import Tool, values
 from reader_study.exports.columns import ROWS_AT_ONCE, Column, text_of, time_of
-from reader_study.models import Answer, Mark, Nodule, Study
+from reader_study.models import Answer, Mark, Nodule, Series, Study
 from reader_study.models.reading import replaced
 
 _WHOSE = (
@@ -23,6 +23,8 @@ _WHOSE = (
     Column("current", "boolean", "true: the answer that counts; false: replaced by a later one"),
 )
 
+_SERIES = Column("series", "integer", "the series in whose coordinates it is, as in dwell.csv")
+
 MARKS = (
     *_WHOSE,
     Column("mark", "integer", "the mark's number in this answer, from 1"),
@@ -30,6 +32,7 @@ MARKS = (
     Column("x_mm", "number, mm", "towards the patient's left"),
     Column("y_mm", "number, mm", "towards the back"),
     Column("z_mm", "number, mm", "towards the head"),
+    _SERIES,
 )
 
 QUANTITIES = ("length", "long_axis", "short_axis", "mean_diameter", "area")
@@ -58,6 +61,8 @@ MEASUREMENTS = (
     Column("questions", "text", "the questions that were answered with it, separated by |"),
     Column("text", "text", "what the reader wrote at an arrow"),
     Column("points_mm", "text", "its points, x y z each, separated by |"),
+    _SERIES,
+    Column("examination", "text", "current, or prior: made in an earlier examination"),
 )
 
 
@@ -91,6 +96,7 @@ def mark_rows(study: Study) -> Iterator[list[Any]]:
             mark.number,
             str(mark.key),
             *mark.point_mm,
+            mark.series_id,
         ]
 
 
@@ -100,6 +106,7 @@ def measurement_rows(study: Study) -> Iterator[list[Any]]:
         str(key): number
         for key, number in Nodule.objects.of_study(study).values_list("pk", "number")
     }
+    priors = set(Series.objects.filter(case__study=study, prior=True).values_list("pk", flat=True))
     answers = (
         QuerySet(Answer)
         .annotate(replaced=replaced())
@@ -123,6 +130,8 @@ def measurement_rows(study: Study) -> Iterator[list[Any]]:
                 "|".join(_questions(form, each)),
                 each.get("text", ""),
                 "|".join(" ".join(map(str, point)) for point in each["points_mm"]),
+                each["series"],
+                "prior" if each["series"] in priors else "current",
             ]
 
 
