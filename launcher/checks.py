@@ -44,6 +44,9 @@ def check_steps() -> list[Step]:
         Step("migrations", [python, "manage.py", "makemigrations", "--check", "--dry-run"]),
         Step("front end", ["npm", "run", "--silent", "check"], FRONTEND),
         Step("front-end tests", ["npm", "run", "--silent", "test"], FRONTEND),
+        Step("secrets", [python, "-m", "launcher.audit", "secrets"]),
+        Step("licences", [python, "-m", "launcher.audit", "licences"]),
+        Step("vulnerabilities", [python, "-m", "launcher.audit", "vulnerabilities"]),
         Step("manifests", [str(BIN / "kubernetes-validate"), "--strict", "--quiet", *manifests]),
         Step("types", [str(BIN / "mypy")]),
     ]
@@ -58,6 +61,9 @@ def check() -> int:
         done = _run(step, environment, quiet=True)
         word = "FAILED" if done.returncode else "ok"
         _say(f"{word:<7} {step.name} ({time.monotonic() - began:.1f} s)")
+        for line in done.stdout.splitlines():
+            if line.startswith("NOT "):  # what could not be checked, though nothing was wrong
+                _say(f"        {line}")
         if done.returncode:
             failed.append(step.name)
             _say(f"$ {' '.join(step.command)}\n{done.stdout}")

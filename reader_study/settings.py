@@ -245,7 +245,7 @@ SESSION_COOKIE_AGE = int(_number("SESSION_HOURS", 12, least=0.1) * 3600)
 # Attempts are counted where all processes see them; the migrations make the table.
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "BACKEND": "reader_study.json_cache.JsonCache",
         "LOCATION": "reader_study_cache",
     }
 }
