@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-# What comes about without the reader, so that it is no sign of one. Anything else is.
+# What comes about without the reader, so that it is no sign of one. Anything else is, unless its
+# data say that it is automatic.
 NO_SIGN = frozenset(
     {
-        *("series_loaded", "images_unavailable"),
+        *("series_loaded", "prior_loaded", "images_unavailable"),
         *("ai_shown", "ai_hidden", "hidden"),
         *("rendering", "context_lost", "context_restored", "events_lost"),
     }
@@ -27,6 +28,11 @@ class Happened(NamedTuple):
     stage: str
     monotonic_ms: float
     data: Mapping[str, Any]
+
+
+def is_sign(event: Happened) -> bool:
+    """Tell whether an event says that the reader is there."""
+    return event.kind not in NO_SIGN and event.data.get("automatic") is not True
 
 
 class Spent(NamedTuple):
@@ -106,5 +112,5 @@ def _of_a_page(events: list[Happened], patience_ms: float) -> Iterable[tuple[Par
             case "cine":
                 playing = bool(event.data.get("playing"))
         # Slices that play by themselves are no sign of the reader either.
-        if event.kind not in NO_SIGN and not (event.kind == "slice" and playing):
+        if is_sign(event) and not (event.kind == "slice" and playing):
             active_until = now + patience_ms

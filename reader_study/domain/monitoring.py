@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from reader_study.domain.clock import NO_SIGN, SECONDS, Happened, pages
+from reader_study.domain.clock import SECONDS, Happened, is_sign, pages
 from reader_study.domain.conduct import Quality
 
 # The pace of a reader is that of their last days.
@@ -47,7 +47,7 @@ def longest_pause_s(events: Iterable[Happened]) -> float:
     """
     longest = 0.0
     for happened in pages(events).values():
-        times = [event.monotonic_ms for event in happened if event.kind not in NO_SIGN]
+        times = [event.monotonic_ms for event in happened if is_sign(event)]
         gaps = (after - before for before, after in pairwise(times))
         longest = max(longest, max(gaps, default=0.0))
     return longest / SECONDS

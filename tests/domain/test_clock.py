@@ -156,3 +156,17 @@ def test_more_patience_never_takes_active_time_away(events, some, more):
         longer = time_spent(events, idle_after_s=most)[part]
         assert spent.active_s <= longer.active_s + 1e-9
         assert spent.hidden_s == longer.hidden_s
+
+
+def test_what_comes_about_by_loading_is_no_sign_of_the_reader():
+    told = script(
+        (0, "first_image"),
+        (10, "input"),
+        (60, "prior_loaded"),
+        (61, "slice", {"plane": "axial", "automatic": True}),
+        (100, "slice", {"plane": "axial", "automatic": False}),
+        (130, "hidden"),
+    )
+
+    (spent,) = time_spent(told, idle_after_s=20).values()
+    assert (spent.active_s, spent.idle_s) == (pytest.approx(20 + 20 + 10), pytest.approx(80))

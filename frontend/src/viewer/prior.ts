@@ -93,25 +93,26 @@ export class Prior {
   follow({ focalPoint, parallelScale }: Where): void {
     const { series: current, of } = this.scene
     if (!this.#series || !current) return
-    if (this.#fresh) {
+    const first = this.#fresh
+    if (first) {
       this.#fresh = false
       this.link.begin(
         { ...of, middle: current.middle },
         { ...(this.#of as Series), middle: this.#series.middle },
       )
-      this.#tellLink()
+      this.#tellLink(true)
     }
-    if (this.link.linked) this.look(this.link.toPrior(focalPoint), parallelScale)
+    if (this.link.linked) this.look(this.link.toPrior(focalPoint), parallelScale, first)
   }
 
   /** Show `point`, on the slice nearest to it. */
-  look(point: PatientPoint, parallelScale?: number): void {
+  look(point: PatientPoint, parallelScale?: number, automatic = false): void {
     const slices = this.#series?.slices.axial
     if (!slices) return
     const focalPoint = ontoSlice(slices, point, nearestSlice(slices, point))
     this.#stack.look('axial', { focalPoint, ...(parallelScale && { parallelScale }) })
     this.render()
-    this.#tellSlice()
+    this.#tellSlice(automatic)
   }
 
   scroll(by: number): void {
@@ -138,7 +139,7 @@ export class Prior {
     if (!this.#series || linked === this.link.linked) return
     if (linked) this.link.join(current.focalPoint, this.#stack.camera('axial').focalPoint)
     else this.link.linked = false
-    this.#tellLink()
+    this.#tellLink(false)
     this.follow(current) // the same zoom again
     this.draw()
   }
@@ -160,7 +161,7 @@ export class Prior {
     this.shown = shown
     if (!shown) this.focused = false
     this.pane.hide(!shown)
-    if (shown) this.#tellSlice()
+    if (shown) this.#tellSlice(true)
   }
 
   render(): void {
@@ -233,17 +234,18 @@ export class Prior {
     return slices ? nearestSlice(slices, this.#stack.camera('axial').focalPoint) : 0
   }
 
-  #tellSlice(): void {
+  /** `automatic` is what comes about by loading: no sign of the reader. */
+  #tellSlice(automatic: boolean): void {
     const [view, place] = [this.view(), this.state()]
     if (!this.shown || !view || !place) return
     const { index, total, position_mm, series } = place
     const span_mm = [view.width, view.height].map(px => Math.round(px * view.mm_per_pixel))
     const where = { plane: 'axial', index, total, position_mm, span_mm } as const
-    this.scene.tell({ kind: 'slice', series, prior: true, ...where })
+    this.scene.tell({ kind: 'slice', series, prior: true, automatic, ...where })
   }
 
-  #tellLink(): void {
+  #tellLink(automatic: boolean): void {
     const { linked, offset_mm } = this.link
-    this.scene.tell({ kind: 'link', series: this.id, linked, offset_mm })
+    this.scene.tell({ kind: 'link', series: this.id, automatic, linked, offset_mm })
   }
 }

@@ -46,13 +46,15 @@ export type ViewerEvent =
   /** Another series of the current examination is shown. */
   | { kind: 'series'; series: number }
   /** `offset_mm` leads from a point of the current examination to that of the earlier one. */
-  | { kind: 'link'; series: number; linked: boolean; offset_mm: PatientPoint }
+  | { kind: 'link'; series: number; automatic: boolean; linked: boolean; offset_mm: PatientPoint }
   /** A plane shows another slice, or another part of it; `span_mm` is what fits into the pane. */
   | {
       kind: 'slice'
       series: number
       /** It is the pane of an earlier examination. */
       prior: boolean
+      /** It came about by loading, and is no sign of the reader. */
+      automatic?: boolean
       plane: Plane
       index: number
       total: number
