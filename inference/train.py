@@ -2,7 +2,7 @@
 
     python -m inference.train train.yaml
     python -m inference.train train.yaml --crops folder/lidc_nodules.csv
-    accelerate launch --num_processes 4 -m inference.train train.yaml
+    torchrun --nproc_per_node 4 -m inference.train train.yaml
 
 A CLIP is frozen and adapted exactly as the method says: LoRA on q, k and v, attention pooling
 over the planes, contrastive loss and two classifiers, early stopping, a network a fold. Where

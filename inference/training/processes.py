@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Processes:
-    """The processes that train together, as `accelerate launch` or `torchrun` started them."""
+    """The processes that train together, as `torchrun` or `accelerate launch` started them."""
 
     def __init__(self, precision: Precision = "float32", device: str = "auto") -> None:
         # What the launcher says of precision does not count: the configuration says it all.
