@@ -1,6 +1,7 @@
 """A CLIP model behind one small interface; the only importer of open_clip."""
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -225,6 +226,16 @@ def put_stem(clip: nn.Module, stem: ConvStem) -> None:
     visual.conv1 = stem
 
 
+@contextmanager
+def _without_warnings(silent: bool) -> Iterator[None]:
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING if silent else before)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
 def load_backbone(settings: BackboneSettings, folder: Path) -> Backbone:
     """Load a backbone; `folder` is what a `local-dir:` is relative to.
 
@@ -246,12 +257,13 @@ def load_backbone(settings: BackboneSettings, folder: Path) -> Backbone:
     if pretrained and (folder / pretrained).is_file():
         pretrained = str(folder / pretrained)
     try:
-        clip = open_clip.create_model(
-            name,
-            pretrained=pretrained if load_weights else None,
-            load_weights=load_weights,
-            require_pretrained=load_weights,
-        )
+        with _without_warnings(stem is not None):  # that weights are random: they come below
+            clip = open_clip.create_model(
+                name,
+                pretrained=pretrained if load_weights else None,
+                load_weights=load_weights,
+                require_pretrained=load_weights,
+            )
         if stem:
             put_stem(clip, stem)
             if not settings.random_weights:

@@ -36,12 +36,15 @@ def test_a_folded_stem_computes_the_same_for_one_image_as_for_many() -> None:
     assert stem.state_dict().keys() == ConvStem(WIDTHS).state_dict().keys()
 
 
-def test_a_backbone_with_a_stem_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
+def test_a_backbone_with_a_stem_is_loaded_as_it_was_saved(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     stem = a_stem()
     stem.fold()
     made = new_backbone(SMALL, list(range(49408)), stem)
     made.save(SMALL, tmp_path / "backbone")
     loaded = load_backbone(BackboneSettings(name="local-dir:backbone"), tmp_path)
+    assert not [record for record in caplog.records if "randomly" in record.message]
     images = torch.randn(2, 3, 64, 64)
     made.eval()
     loaded.eval()
