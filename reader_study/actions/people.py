@@ -1,5 +1,6 @@
 """The people of a study: invitations, what the truth panel may not read, the key of pseudonyms."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -31,6 +32,18 @@ def cases_of_the_panel(user: User, study: Study) -> QuerySet[Case]:
     return Case.objects.filter(
         study=study, series__series_uid__in=theirs.values("series_uid")
     ).distinct()
+
+
+def cases_known_by(study: Study) -> dict[int, int]:
+    """Return of how many cases of `study` each of its users helps to find the truth, by user."""
+    cases = dict(Series.objects.filter(case__study=study).values_list("series_uid", "case"))
+    theirs = Series.objects.filter(
+        series_uid__in=Series.objects.filter(case__study=study).values("series_uid"),
+        case__study__members__user__in=study.members.values("user"),
+        case__study__members__role=Role.TRUTH_PANEL,
+    ).values_list("case__study__members__user", "series_uid")
+    known = {(user, cases[uid]) for user, uid in theirs}
+    return dict(Counter(user for user, _ in known))
 
 
 def must_not_know_the_truth(reading: Reading) -> None:

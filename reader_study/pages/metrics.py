@@ -22,7 +22,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from reader_study.actions.condition import free_bytes, queue_lengths
 from reader_study.actions.heartbeat import KINDS, last_heard_of
-from reader_study.models import Job, JobStatus
+from reader_study.models import ImportJob, ImportState, Job, JobStatus
 
 
 @never_cache
@@ -92,6 +92,13 @@ def _of_the_database() -> Iterator[Metric]:
     for status in JobStatus:
         predictions.add_metric([status.value], counted.get(status.value, 0))
     yield predictions
+    imports = GaugeMetricFamily(
+        "reread_imports", "Imports of cases, by where they stand", labels=["state"]
+    )
+    states = dict(ImportJob.objects.order_by().values_list("state").annotate(n=Count("pk")))
+    for state in ImportState:
+        imports.add_metric([state.value], states.get(state.value, 0))
+    yield imports
     silent = GaugeMetricFamily(
         "reread_worker_silent_seconds",
         "Since a worker of this kind was last heard of",

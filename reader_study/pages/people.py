@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from reader_study.actions.accounts import invitation
 from reader_study.actions.identity import must_know_password
-from reader_study.actions.people import cases_of_the_panel, grant_waiver, invite, open_key
+from reader_study.actions.people import cases_known_by, grant_waiver, invite, open_key
 from reader_study.domain.errors import Refusal
 from reader_study.exports.columns import cell
 from reader_study.models import KeyAccess, Role, Study, User, Waiver
@@ -33,13 +33,13 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _page(request: HttpRequest, study: Study, invited: str = "", link: str = "") -> HttpResponse:
     readers = list(study.members.readers().select_related("user"))
-    known = [(reader, cases_of_the_panel(reader.user, study).count()) for reader in readers]
+    known = cases_known_by(study)
     context = {
         "study": study,
         "is_coordinator": is_coordinator(request, study),
         "members": study.members.order_by("role", "pseudonym"),
         "roles": Role.choices,
-        "on_the_panel": [(reader, count) for reader, count in known if count],
+        "on_the_panel": [(one, known[one.user_id]) for one in readers if one.user_id in known],
         "waivers": Waiver.objects.filter(reader__study=study).select_related("reader", "by"),
         "accesses": KeyAccess.objects.filter(study=study).select_related("by").order_by("-pk"),
         "invited": invited,

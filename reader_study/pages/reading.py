@@ -116,8 +116,9 @@ def worklist(request: HttpRequest) -> HttpResponse:
     assert isinstance(request.user, User)
     readings = (
         Reading.objects.of(request.user)
-        .select_related("reader__study__database_lock", "case", "skip")
-        .prefetch_related("unlocks")
+        .select_related("case", "skip")
+        # Once a study, not in every row: a protocol is long.
+        .prefetch_related("unlocks", "reader__study__database_lock")
         .order_by("reader__study_id", "session", "position")
     )
     by_study: dict[Study, list[Reading]] = {}

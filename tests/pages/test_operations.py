@@ -127,6 +127,7 @@ def test_metrics_count_work_by_routes_and_tell_nothing_of_what_it_is_about(clien
     assert 'reread_request_seconds_count{method="POST",route="api-lock",status="2xx"}' in found
     assert 'reread_request_seconds_count{method="GET",route="none",status="4xx"}' in found
     assert found['reread_predictions{status="done"}'] == 1
+    assert found['reread_imports{state="running"}'] == 0
     assert 40 <= found['reread_worker_silent_seconds{kind="inference"}'] < 300
     assert 'kind="a kind' not in said
     secrets = [
