@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,6 +74,15 @@ class Prediction(NamedTuple):
     features: dict[str, dict[str, float]]  # feature -> category -> probability
 
 
+class MarkMade(NamedTuple):
+    """A mark of an answer that counts, with its answers by question."""
+
+    place: Place
+    stage: str
+    point_mm: tuple[float, float, float]  # LPS
+    answers: dict[str, str]
+
+
 class DwellMap(NamedTuple):
     """For how long what lies in each part of a case was on screen, seen from one side."""
 
@@ -102,6 +111,7 @@ class Locked(NamedTuple):
     deviations: dict[str, list[Row]]  # table -> rows: what did not go as planned
     displayed: dict[tuple[Place, str, str], float] = {}  # by reading, stage and nodule, in s
     dwell: list[DwellMap] = []
+    marks: list[MarkMade] = []  # where readers mark what they find
 
 
 # Tables of what did not go as planned; an archive may lack those its study had no use for.
@@ -201,7 +211,28 @@ def read_locked(folder: Path) -> Locked:
         },
         displayed,
         [_dwell_map(row) for row in _rows(maps)] if maps.exists() else [],
+        _marks(folder, reading_of) if protocol.findings.has_marks else [],
     )
+
+
+def _marks(folder: Path, reading_of: Callable[[Row, str], Place]) -> list[MarkMade]:
+    told: dict[tuple[str, str, str], dict[str, str]] = {}
+    for row in _rows(folder / "readings.csv"):
+        if row.get("mark_id") and row["current"] == "true":
+            own = told.setdefault((row["mark_id"], row["arm"], row["stage"]), {})
+            own[row["question"]] = row["value"]
+    return [
+        MarkMade(
+            place,
+            row["stage"],
+            (float(row["x_mm"]), float(row["y_mm"]), float(row["z_mm"])),
+            told.get((row["mark_id"], row["arm"], row["stage"]), {}),
+        )
+        for row in _rows(folder / "marks.csv")
+        if row["current"] == "true"
+        and not (place := reading_of(row, "marks.csv")).training
+        and not place.repeat
+    ]
 
 
 def _dwell_map(row: Row) -> DwellMap:

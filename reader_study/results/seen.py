@@ -3,10 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from reader_study.domain.findings import Findings
+from reader_study.domain.findings import Findings, Lesion, match
+from reader_study.domain.questionnaire import Question
 from reader_study.domain.seen import AT_LEAST_S, AXES, Seen, verdict
 from reader_study.results.datasets import Data, Modality
-from reader_study.results.locked import DwellMap
+from reader_study.results.locked import DwellMap, MarkMade, Place
 from reader_study.results.sections import EXPLORATORY, Column, Figure, Section, Table
 
 # Drawn in a figure; the archive has the maps of all.
@@ -14,29 +15,51 @@ MOST_CASES = 6
 
 
 def seen_or_not(data: Data) -> Section | None:
-    """Tell of each malignant nodule and reader whether it was displayed, and rated as such.
+    """Tell of each malignant nodule and reader whether it was displayed, found and rated as such.
 
-    None where the archive does not tell what was on screen, or readers mark what they find.
+    Where readers mark what they find, a nodule is found if a mark is on it, by `findings.match`.
+    None where the archive does not tell what was on screen.
     """
     locked = data.locked
-    if not locked.displayed or data.unit != "nodule" or locked.protocol.findings != Findings.GIVEN:
+    if not locked.displayed:
         return None
-    rows = [row for modality in data.modalities for row in _rows(data, modality)]
+    if locked.protocol.findings == Findings.GIVEN:
+        rows = [row for modality in data.modalities for row in _rows(data, modality)]
+        if data.unit != "nodule":
+            return None
+        positive = f"{data.threshold:g} or higher"
+        how = f"and whether it was rated as positive ({positive})."
+    else:
+        question = _of_marks(data)
+        if question is None or question.scale is None:
+            return None
+        near = locked.protocol.truth.acceptance_mm  # as for a truth that is imported
+        middle = (question.scale.min + question.scale.max) / 2
+        rows = [row for m in data.modalities for row in _marked_rows(data, m, question, middle)]
+        how = (
+            "whether a mark was on it, and whether that was rated as positive "
+            f"({question.name} {middle:g} or higher). A mark is on a nodule within the nodule's "
+            f"radius, or {near:g} mm where that is more; the nearest pair of all is "
+            "matched first, one nodule a mark and one mark a nodule. What was marked has been on "
+            "screen."
+        )
     if not rows:
         return None
     counts: Counter[tuple[str, str, str]] = Counter()
     for modality, reader, _, _, _, became in rows:
         counts[modality, reader, became] += 1
     readers = sorted({(row[0], row[1]) for row in rows})
+    # Of what is pointed out to readers, nothing is displayed and not found.
+    given = locked.protocol.findings == Findings.GIVEN
+    kinds = [each for each in Seen if not (given and each is Seen.DISPLAYED)]
     return Section(
         "seen",
         "Seen or not",
         EXPLORATORY,
         [
             "Of each malignant nodule: whether a slice through it was on the reader's screen for "
-            f"{AT_LEAST_S:g} s or longer, and whether it was rated as positive "
-            f"({data.threshold:g} or higher). That something was on screen does not mean that it "
-            "was looked at."
+            f"{AT_LEAST_S:g} s or longer, {how} That something was on screen does not mean that "
+            "it was looked at."
         ],
         [],
         [
@@ -45,12 +68,9 @@ def seen_or_not(data: Data) -> Section | None:
                 "Malignant nodules by what became of them",
                 [
                     *(Column("Condition"), Column("Reader")),
-                    *(Column(each.value, "count") for each in Seen if each is not Seen.DISPLAYED),
+                    *(Column(each.value, "count") for each in kinds),
                 ],
-                [
-                    [*of, *(counts[*of, each] for each in Seen if each is not Seen.DISPLAYED)]
-                    for of in readers
-                ],
+                [[*of, *(counts[*of, each] for each in kinds)] for of in readers],
             ),
             Table(
                 "seen-nodules",
@@ -78,6 +98,46 @@ def _rows(data: Data, modality: Modality) -> list[tuple[str, str, str, float, fl
         rating = ratings.get((place.reader, name))
         positive = rating is not None and rating >= data.threshold
         became = verdict(seconds, marked=None, rated_positive=positive)
+        found.append((modality.name, place.reader, name, seconds, rating, became.value))
+    return found
+
+
+def _of_marks(data: Data) -> Question | None:
+    """Return the question that ranks the marks: the first on a scale, likeliest malignancy."""
+    every = [*data.locked.protocol.questionnaire.mark, *data.locked.protocol.questionnaire.nodule]
+    rated = [each for each in every if each.kind == "scale"]
+    return rated[0] if rated else None
+
+
+def _marked_rows(
+    data: Data, modality: Modality, question: Question, at_least: float
+) -> list[tuple[str, str, str, float, float | None, str]]:
+    locked = data.locked
+    marks: dict[Place, list[MarkMade]] = {}
+    for mark in locked.marks:
+        if (mark.place.arm, mark.stage) == (modality.arm, modality.stage):
+            marks.setdefault(mark.place, []).append(mark)
+    lesions: dict[str, list[Lesion]] = {}
+    for nodule in locked.nodules.values():
+        if nodule.malignant is not None and nodule.centre_mm is not None:
+            lesion = Lesion(nodule.name, nodule.centre_mm, nodule.diameter_mm)
+            lesions.setdefault(nodule.case, []).append(lesion)
+    found = []
+    for (place, stage, name), seconds in sorted(locked.displayed.items()):
+        unit = locked.nodules.get(name)
+        if unit is None or not unit.malignant or unit.centre_mm is None or place.repeat:
+            continue
+        if (place.arm, stage) != (modality.arm, modality.stage):
+            continue
+        own = marks.get(place, [])
+        places = [mark.point_mm for mark in own]
+        hits = match(places, lesions[unit.case], acceptance_mm=locked.protocol.truth.acceptance_mm)
+        by_lesion = {hit.lesion: m for m, hit in zip(own, hits, strict=True) if not hit.again}
+        on_it = by_lesion.get(name)
+        said = on_it.answers.get(question.name) if on_it else None
+        rating = float(said) if said else None
+        positive = rating is not None and rating >= at_least
+        became = verdict(seconds, marked=on_it is not None, rated_positive=positive)
         found.append((modality.name, place.reader, name, seconds, rating, became.value))
     return found
 

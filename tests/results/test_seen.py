@@ -83,3 +83,45 @@ def test_dwell_maps_show_the_seconds_a_reading_and_the_malignant_nodules(tmp_pat
     svg, png = draw(section.figures[0], HOW["dwell"])
     assert b"<svg" in svg
     assert len(svg) + len(png) < 1_000_000
+
+
+def test_where_readers_mark_a_nodule_is_found_by_the_mark_nearest_to_it(tmp_path):
+    def alter(tables):
+        nodules = [{**r, "x": 0, "y": 0, "z": 40} for r in rows_of(tables / "nodules.csv")]
+        write_rows(tables / "nodules.csv", nodules)
+        allocated = [r for r in rows_of(tables / "allocation.csv") if r["stage"] == "submitted"]
+        own = ("reader", "case", "session", "position")
+        # R01 marks 3 mm off and is sure, R02 likewise and is not, R03 marks 30 mm off, R04 nothing
+        # and never had the nodule on screen.
+        far = {"R01": 3, "R02": 3, "R03": 30}
+        seen, marks, readings = [], [], rows_of(tables / "readings.csv")
+        for place in allocated:
+            at = {part: place[part] for part in own}
+            for stage in ("unaided", "aided"):
+                seconds = "0.000" if place["reader"] == "R04" else "2.000"
+                seen.append({**at, "stage": stage, "nodule": 1, "displayed_seconds": seconds})
+                if place["reader"] not in far:
+                    continue
+                mark = {**at, "arm": place["arm"], "stage": stage, "current": "true", "mark": 1}
+                mark["mark_id"] = "-".join(at.values())
+                marks.append({**mark, "x_mm": far[place["reader"]], "y_mm": 0, "z_mm": 40})
+                rating = 20 if place["reader"] == "R02" else 90
+                readings.append({**mark, "nodule": "", "question": "rating", "value": rating})
+        columns = dict.fromkeys(name for row in readings for name in row)
+        blank = dict.fromkeys(columns, "") | {"current": "true"}
+        write_rows(tables / "readings.csv", [blank | row for row in readings])
+        write_rows(tables / "seen.csv", seen)
+        write_rows(tables / "marks.csv", marks)
+
+    study = made(tmp_path, "free_response", alter=alter)
+
+    became = {(row[1], row[5]) for row in study.table("seen-nodules").rows}
+    assert became == {
+        ("R01", "found"),
+        ("R02", "found, under-rated"),
+        ("R03", "displayed, not found"),
+        ("R04", "never displayed"),
+    }
+    (section,) = [one for one in study.found.sections if one.name == "seen"]
+    assert "rating 50 or higher" in section.text[0]
+    assert "5 mm where that is more" in section.text[0]
