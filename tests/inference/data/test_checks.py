@@ -9,6 +9,7 @@ from inference.data.checks import check_images, check_table, errors, of_volume
 from inference.data.images import Images
 from tests.inference.data.tables import a_nodule, a_table, written
 from tests.inference.examples import a_series, a_volume, write_series
+from tests.inference.server import Server
 
 RNG = np.random.default_rng(0)
 
@@ -144,3 +145,15 @@ def test_one_crop_under_two_patients_is_an_error(tmp_path: Path) -> None:
     assert [one.code for one in found] == ["same_image", "image_missing"]
     assert "P1" in found[0].text
     assert "P2" in found[0].text
+
+
+def test_series_may_lie_on_a_dicomweb_server(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVICE_TOKEN", "word")
+    server.serve(a_series(CHEST, (1.0, 1.0, 2.0), (-40.0, -40.0, -20.0)))
+    table = written(tmp_path, a_nodule(1, study="1.1", x=17.0, y=0.0, z=0.0))
+    assert main(["check", str(table), "--dicomweb", server.url]) == 0
+    assert server.requests == [("/dicomweb/studies/1.1/series/1.2.1", "Bearer word")]
+    server.status = 404
+    assert main(["check", str(table), "--dicomweb", server.url]) == 1
