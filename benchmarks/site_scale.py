@@ -6,6 +6,7 @@ much memory.
 """
 
 import argparse
+import logging
 import os
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def main() -> None:
 def one(readers: int, cases: int) -> None:
     """Measure one size."""
     with a_database() as folder:
+        logging.disable(logging.INFO)  # a line a request
         print(f"{readers} readers x {cases} cases", flush=True)
         _filled(readers, cases)
         _page()
