@@ -35,8 +35,7 @@ case_images_urls: list[URLPattern] = [
         name="desk-metadata",
     ),
     path(
-        "studies/<str:study_uid>/series/<str:series_uid>/instances/<str:instance_uid>"
-        "/frames/<int:number>",
+        "studies/<str:study_uid>/series/<str:series_uid>/slices/<int:number>/frames/1",
         case_images.frame,
         name="desk-frame",
     ),

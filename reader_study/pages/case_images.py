@@ -23,7 +23,7 @@ from reader_study.pages.access import member
 
 class _Shown(NamedTuple):
     body: bytes  # DICOM JSON
-    instances: dict[str, str]  # pseudonym -> UID
+    instances: list[str]  # UIDs in the archive, along the normal
 
 
 @lru_cache(maxsize=32)
@@ -33,10 +33,7 @@ def _shown(archive: Archive, case: Case, study_uid: str, series_uid: str) -> _Sh
         for_reader(header, number, lambda uid: pseudonym_at_desk(case, uid))
         for number, header in enumerate(headers, start=1)
     ]
-    instances = {
-        str(value_of(one, "00080018")): str(value_of(header, "00080018"))
-        for one, header in zip(shown, headers, strict=True)
-    }
+    instances = [str(value_of(header, "00080018")) for header in headers]
     return _Shown(json.dumps(shown, separators=(",", ":")).encode(), instances)
 
 
@@ -89,16 +86,15 @@ def frame(
     pk: int,
     study_uid: str,
     series_uid: str,
-    instance_uid: str,
     number: int,
 ) -> HttpResponse:
-    """Send one slice, as it is stored."""
+    """Send one slice, counted from 1 along the normal, as it is stored."""
     try:
         series, shown = _found(request, slug, pk, study_uid, series_uid)
-        uid = shown.instances.get(instance_uid)
-        if uid is None:
+        if not 1 <= number <= len(shown.instances):
             raise Http404
-        found = site_archive().frame(series.study_uid, series.series_uid, uid, number)
+        uid = shown.instances[number - 1]
+        found = site_archive().frame(series.study_uid, series.series_uid, uid)
     except NotInArchive:
         raise Http404 from None
     except ArchiveUnavailable:

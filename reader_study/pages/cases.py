@@ -24,6 +24,7 @@ from reader_study.actions.case_changes import (
 from reader_study.actions.cases import site_archive
 from reader_study.actions.pseudonyms import pseudonym_at_desk
 from reader_study.dicomweb.errors import ArchiveError, UndecodablePixels
+from reader_study.dicomweb.ingest import counted
 from reader_study.dicomweb.nodules import UnreadableList, decoded
 from reader_study.dicomweb.pictures import middle_of
 from reader_study.domain.errors import Refusal
@@ -118,7 +119,7 @@ def nodules(request: HttpRequest, slug: str) -> HttpResponse:
             )
             total = sum(listed.added.values())
             if not dry_run:
-                messages.success(request, f"{total} nodules were added.")
+                messages.success(request, f"{counted(total, 'nodule')} added.")
                 return redirect("study-cases", slug=slug)
             context |= {"listed": listed, "total": total, "text": text}
         except UnreadableList as error:

@@ -8,9 +8,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from reader_study.actions.case_changes import place_nodule
+from reader_study.actions.cases import site_archive
 from reader_study.actions.imports import begin_import
+from reader_study.actions.pseudonyms import pseudonym_at_desk
 from reader_study.dicomweb.profile import Profile
-from reader_study.models import ImportJob, ImportSource, ImportState, Nodule, Role
+from reader_study.models import Access, ImportJob, ImportSource, ImportState, Nodule, Role
+from tests.dicomweb.series import a_series
 from tests.factories import NOW, a_case, a_member, a_study
 
 pytestmark = pytest.mark.django_db
@@ -117,3 +120,32 @@ def test_nodules_are_changed_through_the_page_of_their_case_only(client, study):
     assert post(series=mine.series.get().pk, point_mm=[1e30, 0, 0]) == 409
     assert client.post(address, "[]", content_type="application/json").status_code == 400
     assert Nodule.objects.count() == 2
+
+
+def test_the_images_of_a_case_are_its_coordinators_under_other_uids(
+    client, study, settings, tmp_path
+):
+    settings.ARCHIVE_DIR = tmp_path / "archive"
+    case = a_case(study)
+    series = case.series.get()
+    uids = {"study": series.study_uid, "series": series.series_uid}
+    files = a_series(tmp_path / "ct", slices=4, **uids)
+    site_archive().store(series.study_uid, series.series_uid, files)
+    shown = [pseudonym_at_desk(case, uid) for uid in (series.study_uid, series.series_uid)]
+    headers = reverse("desk-metadata", args=[study.slug, case.pk, *shown])
+    frame = reverse("desk-frame", args=[study.slug, case.pk, *shown, 2])
+    picture = reverse("study-case-picture", args=[study.slug, case.pk])
+
+    client.force_login(a_member(study, Role.READER).user)
+    assert {client.get(one).status_code for one in (headers, frame, picture)} == {404}
+    client.force_login(a_member(study, Role.COORDINATOR).user)
+    listed = client.get(headers)
+    assert len(listed.json()) == 4
+    assert series.series_uid.encode() not in listed.content
+    assert b"Doe" not in listed.content
+    sent = client.get(frame)
+    stored = site_archive().frame(series.study_uid, series.series_uid, f"{series.series_uid}.2")
+    assert sent.content == stored.data
+    assert client.get(picture).content.startswith(b"\x89PNG")
+    assert client.get(frame.replace("/2/", "/5/")).status_code == 404
+    assert Access.objects.get(what="images").series_uid == series.series_uid
