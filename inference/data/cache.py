@@ -69,10 +69,6 @@ class CropCache:
         self._make_room(made.nbytes)
         return made
 
-    def has(self, key: str) -> bool:
-        """Say whether planes are kept, and count that as a use."""
-        return self._read(self.folder / key[:2] / f"{key}.npy") is not None
-
     def content_of(self, fingerprint: str | None, compute: Callable[[], str]) -> str:
         """Return the content hash of a series, read again only when its files have changed."""
         if fingerprint is None:

@@ -28,8 +28,6 @@ class Examples:
         `chance` is the readers' mean suspicion where the table has one, else 0 or 1 by the
         label; `malignant` the label, or a suspicion above one half. Diameters may be NaN.
     names, patient, split : str, shape (n,)
-    labelled : bool, shape (n,)
-        Whether `malignant` is the table's label, not a suspicion.
     measurable : bool, shape (n,)
         Whether the truth is good enough to measure with: a label, of three readers or more where
         readers gave it; all, where the table has suspicions only.
@@ -41,7 +39,6 @@ class Examples:
     names: NDArray[np.str_]
     patient: NDArray[np.str_]
     split: NDArray[np.str_]
-    labelled: NDArray[np.bool_]
     measurable: NDArray[np.bool_]
     left_out: int
 
@@ -56,7 +53,6 @@ class Examples:
             names=self.names[chosen],
             patient=self.patient[chosen],
             split=self.split[chosen],
-            labelled=self.labelled[chosen],
             measurable=self.measurable[chosen],
         )
 
@@ -110,7 +106,6 @@ def examples_of(
         names=np.array([one.nodule for one in of]),
         patient=np.array([one.patient for one in of]),
         split=np.array([one.split for one in of]),
-        labelled=labelled,
         measurable=enough & (labelled | ~labelled.any()),
         left_out=len(table) - len(rows),
     )
