@@ -145,27 +145,31 @@ function Desk({ given, names }: { given: Case; names: DOMStringMap }) {
       </header>
       <section class="images" aria-label="CT images">
         <div class="toolbar">
-          {WINDOW_PRESETS.map(preset => (
-            <button
-              key={preset.name}
-              type="button"
-              class="tool"
-              onClick={() => viewer?.setWindow(preset)}
-            >
-              {preset.name}
-            </button>
-          ))}
-          {LAYOUTS.map(one => (
-            <button
-              key={one.layout}
-              type="button"
-              class="tool"
-              aria-pressed={one.layout === layout}
-              onClick={() => viewer?.arrange(one.layout)}
-            >
-              {one.name}
-            </button>
-          ))}
+          <div class="group">
+            {WINDOW_PRESETS.map(preset => (
+              <button
+                key={preset.name}
+                type="button"
+                class="tool"
+                onClick={() => viewer?.setWindow(preset)}
+              >
+                {preset.name}
+              </button>
+            ))}
+          </div>
+          <div class="group">
+            {LAYOUTS.map(one => (
+              <button
+                key={one.layout}
+                type="button"
+                class="tool"
+                aria-pressed={one.layout === layout}
+                onClick={() => viewer?.arrange(one.layout)}
+              >
+                {one.name}
+              </button>
+            ))}
+          </div>
         </div>
         <div class="stage">
           <div class="viewer-host" ref={host} />
