@@ -84,7 +84,7 @@ def test_a_worker_without_a_role_of_its_own_says_what_it_needs(client, study):
     assert "WORKER_DATABASE_URL" in task.detail
     assert not Reading.objects.exists()
     page = client.get(reverse("study-allocation", args=[study.slug])).content.decode()
-    assert "They were not dealt out: The site&#x27;s worker may not see" in page
+    assert "They were not dealt out: This part of the site may not see" in page
     assert "Deal the cases out</button>" in page  # asked for again once that is mended
 
 

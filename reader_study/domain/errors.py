@@ -222,3 +222,9 @@ class ReviewRefused(Refusal):
     """A deviation cannot be reviewed as asked."""
 
     code = "review_refused"
+
+
+class TruthOutOfReach(Refusal):
+    """What was asked for needs the reference standard, and the database refuses it here."""
+
+    code = "truth_out_of_reach"
