@@ -1,6 +1,6 @@
 # Everything is made inside the checkout: .venv, frontend/node_modules, frontend/dist and var.
 .DEFAULT_GOAL := help
-.PHONY: bench-site fuzz-import help demo install test check format lock bench-verify bench-allocation rehearse bench-statistics results-demo bench-export bench-viewer bench-inference
+.PHONY: bench-site fuzz-api fuzz-import help demo install test check format lock bench-verify bench-allocation rehearse bench-statistics results-demo bench-export bench-viewer bench-inference
 PORT ?= 8000
 PYTHON ?= python3
 IN_VENV := .venv/bin/python
@@ -53,6 +53,10 @@ bench-statistics: ## time and memory of the statistics (NULL=2000: false positiv
 bench-inference: ## rate, memory and preprocessing of predictions, in about five minutes (CASES=6)
 	@$(PYTHON) -m launcher.install --dev
 	@$(IN_VENV) -m benchmarks.inference --cases $(or $(CASES),6)
+
+fuzz-api: ## call the API as its description allows and does not (EXAMPLES=30 for each operation, role and kind)
+	@$(PYTHON) -m launcher.install --dev
+	@FUZZ_EXAMPLES=$(or $(EXAMPLES),30) $(IN_VENV) -m pytest tests/test_fuzzing.py -n0 -q -s
 
 fuzz-import: ## look at damaged DICOM files (INPUTS=20000 FIRST=0 DICOM=folder of files to begin with)
 	@$(PYTHON) -m launcher.install --dev

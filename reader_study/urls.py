@@ -128,3 +128,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include(desk)),
     path("dicomweb/", include(dicomweb.service_urls)),
 ]
+handler404 = "reader_study.api.errors.no_such_address"

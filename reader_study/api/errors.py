@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
-from django.http import Http404
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.defaults import page_not_found
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 
@@ -38,6 +39,13 @@ def respond(error: Exception, context: dict[str, Any]) -> Response | None:  # no
         case exceptions.APIException():
             return _plain(error.status_code, error.default_code, str(error.detail))
     return None
+
+
+def no_such_address(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer for an address that is none: as JSON to programs, as a page to people."""
+    if request.path.startswith("/api/"):
+        return JsonResponse(NOT_FOUND, status=404)
+    return page_not_found(request, exception)
 
 
 def _refuse(code: int, refusal: Refusal) -> Response:

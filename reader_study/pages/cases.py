@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from reader_study.actions.case_changes import (
     import_nodules,
@@ -98,6 +98,7 @@ def remove(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 @login_required
 @never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
 def nodules(request: HttpRequest, slug: str) -> HttpResponse:
     """Say what a list of nodules would add, line by line, and add it when told so."""
     study = member(request, slug, Role.COORDINATOR)

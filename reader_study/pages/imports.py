@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from reader_study.actions.accesses import note_access
 from reader_study.actions.archive_search import search_archive
@@ -244,6 +244,7 @@ def _held(request: HttpRequest, slug: str, pk: int, number: int) -> tuple[Study,
 
 @login_required
 @never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
 def look(request: HttpRequest, slug: str, pk: int, number: int) -> HttpResponse:
     """Show the images of a series that may show who the patient is, and take the decision."""
     study, found = _held(request, slug, pk, number)
