@@ -129,6 +129,11 @@ export class CtViewer implements Viewer {
 
   async show(series: Series, start: PatientPoint | null): Promise<void> {
     const scene = this.#scene
+    let currentIsThere = () => {}
+    this.#current = new Promise(resolve => {
+      currentIsThere = resolve
+    })
+    this.#current.then(() => this.#goOnLoading()).catch(reportError)
     const opened = await CtSeries.open(series)
     await this.#take(series, opened)
     this.#tellRendering()
@@ -138,10 +143,8 @@ export class CtViewer implements Viewer {
 
     scene.tell({ kind: 'progress', loaded: 0, total: opened.total, failed: 0 })
     await new Promise<void>((resolve, reject) => {
-      this.#current = this.#filling.load(opened, resolve)
-      this.#current.catch(reject)
+      this.#filling.load(opened, resolve).then(currentIsThere).catch(reject)
     })
-    this.#current.then(() => this.#goOnLoading()).catch(reportError)
   }
 
   /** Let every pane show `opened`, which is `series`, as the rendering begins with it. */
