@@ -130,9 +130,7 @@ def test_every_variable_is_read_and_every_required_one_given():
             sources = container.get("envFrom", [])
             for source in sources:
                 assert source.get("configMapRef", {"name": "settings"})["name"] in maps, name
-                secret_name = source.get("secretRef", {"name": "reread"})["name"]
-                workers = (name, secret_name) == ("site-worker", "reread-worker")
-                assert secret_name == "reread" or workers, name
+                assert source.get("secretRef", {"name": "reread"})["name"] == "reread", name
             for one in container.get("env", []):
                 key = one.get("valueFrom", {}).get("secretKeyRef")
                 assert key is None or key["key"] in secret | {"OWNER_DATABASE_URL"}, name
@@ -142,7 +140,6 @@ def test_every_variable_is_read_and_every_required_one_given():
 def test_only_the_migration_is_the_owner_of_the_database_and_inference_knows_none():
     text = {name: yaml.safe_dump(template) for name, template in PODS.items()}
     assert {name for name in text if "reread-owner" in text[name]} == {"migrate"}
-    assert {name for name in text if "reread-worker" in text[name]} == {"migrate", "site-worker"}
     assert "DATABASE" not in text["inference"]
     assert "secretRef" not in text["inference"]
 
