@@ -31,6 +31,7 @@ from django.urls import (
     get_resolver,
 )
 
+from reader_study.actions.condition import migrated
 from reader_study.actions.pseudonyms import pseudonym
 from reader_study.management.blinding_addresses import (
     AI_ADDRESS,
@@ -110,6 +111,7 @@ def check_blinding(
     """
     with transaction.atomic(), override_settings(**OF_THE_WALK):
         cache.clear()
+        migrated()  # what is asked once in a process is asked before anything is compared
         try:
             walk = _Walk(study, now, progress)
             walk.everything()

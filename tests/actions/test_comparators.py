@@ -19,7 +19,7 @@ COLUMNS = (
 
 @pytest.fixture
 def study() -> Study:
-    study = a_study()
+    study = a_study(is_open=False)
     a_case(study, nodules=3)
     return study
 

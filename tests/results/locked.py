@@ -20,14 +20,14 @@ def a_read_study(readers: int = 3, cases: int = 8, seed: int = 5, **changes) -> 
     """A study of the demonstration's protocol whose readings are all submitted."""
     rng = np.random.default_rng(seed)
     study = a_study(is_open=False, **changes)
-    for _ in range(cases):
-        a_case(study)
+    for number in range(cases):
+        nodules = Nodule.objects.filter(series__case=a_case(study))
+        nodules.update(diameter_mm=5.0 + number)
     members = [a_member(study) for _ in range(readers)]
     allocate_readings(study=study, now=NOW)
     truth = {}
     for number, nodule in enumerate(Nodule.objects.of_study(study)):
         truth[nodule.series.case_id] = malignant = number % 2 == 0
-        Nodule.objects.filter(pk=nodule.pk).update(diameter_mm=5.0 + number)
         a_prediction(
             nodule, round(float(np.clip(rng.normal(0.3 + 0.4 * malignant, 0.15), 0, 1)), 4)
         )
