@@ -141,7 +141,8 @@ class RoomEventSerializer(serializers.Serializer[Any]):
     key = serializers.UUIDField()
     kind = serializers.RegexField(r"^[a-z][a-z0-9_]{0,31}$")
     stage = serializers.ChoiceField([stage.value for stage in Stage])
-    monotonic_ms = serializers.FloatField(min_value=0)
+    # No page stays open for a year; what is larger would be no moment of any calendar.
+    monotonic_ms = serializers.FloatField(min_value=0, max_value=366 * 86_400_000)
     data = serializers.DictField(required=False, default=dict)  # type: ignore[assignment]
 
     def validate_data(self, data: dict[str, Any]) -> dict[str, Any]:
