@@ -219,7 +219,8 @@ class _Walk:
         head += f"\n{response.reason_phrase}"
         return Answer(
             response.status_code,
-            head.encode(),
+            # The way to the login page names the address that was asked for: that tells nothing.
+            head.replace(path, "").encode(),
             content,
             len(queries),
             "\n".join(logged),

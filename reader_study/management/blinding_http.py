@@ -29,7 +29,9 @@ from reader_study.management.blinding_hidden import Finding, Hidden
 from reader_study.models import Membership, Reading, Series, Study, User
 
 METHODS = ("GET", "HEAD", "OPTIONS")
-PASSING = re.compile(rb"(?im)^(date|set-cookie|content-security-policy|expires): [^\r\n]*\r?\n")
+PASSING = re.compile(
+    rb"(?im)^(date|set-cookie|content-security-policy|expires|x-request-id): [^\r\n]*\r?\n"
+)
 
 
 class Sent(NamedTuple):
