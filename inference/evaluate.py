@@ -56,7 +56,7 @@ from inference.estimates import (
     over_patients,
     pair_of,
 )
-from inference.evaluation import Evaluation, Semantic, printed
+from inference.evaluation import Beside, Evaluation, Semantic, printed
 from inference.model import PROMPTS, Model, choose_device, embed_prompts, load_model
 from inference.nodules import STORED_WIDTH, UNKNOWN
 from inference.preprocess import HIGHEST_HU, LOWEST_HU, PLANE_MM, network_input
@@ -154,8 +154,8 @@ def measure(
         left_out_as_seen=0,
         auroc=by_model.auroc,
         auprc=by_model.auprc,
-        baseline_diameter=pair_of(diameter[sized], *of_sized),
-        combined=pair_of(joined, *of_sized),
+        baseline_diameter=Beside.of(pair_of(diameter[sized], *of_sized)),
+        combined=Beside.of(pair_of(joined, *of_sized)),
         model_minus_diameter=difference(p[sized], diameter[sized], *of_sized),
         combined_minus_diameter=difference(joined, diameter[sized], *of_sized),
         against=comparisons(of, p, against),

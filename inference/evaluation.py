@@ -1,6 +1,6 @@
 """What an evaluation found, as JSON and in words."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 
 from inference.estimates import Calibration, Comparison, Estimate, Group, HighRecall, Pair
 
@@ -12,6 +12,33 @@ class Semantic(BaseModel):
     lower: float | None
     upper: float | None
     n: int
+
+
+class Beside(Pair):
+    """What is held against the model; its AUROC stands there by itself too, as the model's does."""
+
+    @classmethod
+    def of(cls, pair: Pair) -> "Beside":
+        """Take both figures of `pair`."""
+        return cls(auroc=pair.auroc, auprc=pair.auprc)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def estimate(self) -> float | None:
+        """The AUROC."""
+        return self.auroc.estimate
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def lower(self) -> float | None:
+        """The lower end of its interval."""
+        return self.auroc.lower
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def upper(self) -> float | None:
+        """The upper end of its interval."""
+        return self.auroc.upper
 
 
 class Evaluation(BaseModel):
@@ -26,8 +53,8 @@ class Evaluation(BaseModel):
     left_out_as_seen: int
     auroc: Estimate
     auprc: Estimate
-    baseline_diameter: Pair
-    combined: Pair
+    baseline_diameter: Beside
+    combined: Beside
     model_minus_diameter: Estimate
     combined_minus_diameter: Estimate
     against: dict[str, Comparison] = {}

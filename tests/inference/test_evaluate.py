@@ -92,6 +92,8 @@ def test_the_command_writes_figures_with_intervals(
     assert (found["nodules"], found["patients"]) == (24, 12)  # without two readers, and 3
     assert found["malignant"] == (DIAMETERS > 10).sum()
     assert found["baseline_diameter"]["auroc"]["estimate"] == 1
+    for beside in (found["combined"], found["baseline_diameter"]):
+        assert {name: beside[name] for name in beside["auroc"]} == beside["auroc"]
     for pair in (found, found["combined"], found["baseline_diameter"]):
         for figure in ("auroc", "auprc"):
             of = pair[figure]
