@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from reader_study.api import ai, dicomweb, panel, preferences, readings, truth
+from reader_study.api import ai, dicomweb, images, panel, preferences, readings, truth
 from reader_study.api.desk import urls as desk
 from reader_study.pages import (
     accesses,
@@ -124,7 +124,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/readings/<int:reading_id>/ai", ai.AiView.as_view(), name="api-ai"),
     path("api/readings/<int:reading_id>/truth", truth.TruthView.as_view(), name="api-truth"),
     path("api/readings/<int:reading_id>/events", readings.EventsView.as_view(), name="api-events"),
-    path("api/readings/<int:reading_id>/dicomweb/", include(dicomweb.reading_urls)),
+    path("api/readings/<int:reading_id>/dicomweb/", include(images.reading_urls)),
     path("api/v1/", include(desk)),
     path("dicomweb/", include(dicomweb.service_urls)),
 ]

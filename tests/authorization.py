@@ -88,7 +88,7 @@ _OF_A_FACTOR = (
     *("mfa_download_recovery_codes", "mfa_reauthenticate_webauthn", "mfa_remove_webauthn"),
     *("mfa_edit_webauthn", "account_reauthenticate"),
 )
-_IMAGES = ("api-metadata", "api-slice", "api-frame")
+_IMAGES = ("api-metadata", "api-block", "api-slice", "api-frame")
 _ARCHIVE = (
     *("studies", "series", "instances", "study-series", "study-instances", "series-instances"),
     *("study-metadata", "series-metadata", "instance-metadata", "retrieve-study"),

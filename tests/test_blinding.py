@@ -169,9 +169,10 @@ def test_the_walk_sees_the_ai_after_the_lock(client, readings):
     assert not any(SOURCE in line for line in found)
 
 
-def test_the_walk_gets_the_images_of_ones_own_reading_only(client, readings):
+@pytest.mark.parametrize("name", ["api-frame", "api-block"])
+def test_the_walk_gets_the_images_of_ones_own_reading_only(client, readings, name):
     mine, theirs, same_case = readings(Stage.UNAIDED)
-    frame = next(a for a in addresses(get_resolver().url_patterns) if a.name == "api-frame")
+    frame = next(a for a in addresses(get_resolver().url_patterns) if a.name == name)
 
     answers = [client.get(address) for address in samples(frame, [mine, theirs, same_case])]
 

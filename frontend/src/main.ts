@@ -19,7 +19,9 @@ async function start(element: HTMLElement): Promise<void> {
   const api = connect(readingId)
   // Taken in any case, so that nothing is left; shown only once the server has let this reader in.
   const prepared = takePrepared(readingId)
-  let reading = await api.reading()
+  // Asked for once: the page says whether the reading is still to be opened.
+  const isNew = document.body.dataset.stage === 'assigned'
+  let reading = isNew ? await api.open() : await api.reading()
   if (reading.stage === 'assigned') reading = await api.open()
   await prepared
   const [series, nodule] = [reading.series[0], reading.nodules[0]]

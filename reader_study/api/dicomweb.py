@@ -1,17 +1,14 @@
-"""Images over HTTP: the archive for services, and to a reader those of their own reading.
+"""The archive over HTTP, for services.
 
 Services (the inference worker, dicomweb-client, OHIF behind a proxy) show the site's token and
-get QIDO-RS and WADO-RS (PS3.18, chapters 10.4 and 10.6). A reader's viewer gets headers by an
-allow-list, and frames, under UIDs that mean something in one reading only.
+get QIDO-RS and WADO-RS (PS3.18, chapters 10.4 and 10.6). What readers get is in `api.images`.
 """
 
 import hmac
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.http import (
@@ -24,17 +21,11 @@ from django.http import (
 from django.urls import path
 from django.utils import timezone
 from django.views import View
-from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import APIException, NotAcceptable, PermissionDenied
-from rest_framework.request import Request
+from rest_framework.exceptions import NotAcceptable
 
 from reader_study.actions.accesses import note_access
 from reader_study.actions.cases import site_archive
-from reader_study.actions.images import visible_series
-from reader_study.actions.pseudonyms import pseudonym, series_key
-from reader_study.actions.schedule import must_not_be_closed
 from reader_study.actions.tokens import IMAGES_A_MINUTE, PREFIX, use_token
-from reader_study.api.access import AnyType, ReaderView
 from reader_study.api.errors import NOT_FOUND
 from reader_study.dicomweb import multipart
 from reader_study.dicomweb.archive import Archive, Frame
@@ -44,12 +35,11 @@ from reader_study.dicomweb.errors import (
     NotInArchive,
     UndecodablePixels,
 )
-from reader_study.dicomweb.metadata import for_reader, value_of
+from reader_study.dicomweb.metadata import value_of
 from reader_study.dicomweb.pixels import EXPLICIT_LE, JPEG_LS, decompressed
 from reader_study.dicomweb.search import Search
-from reader_study.dicomweb.shelf import Shelf
-from reader_study.domain.errors import Refusal, StudyNotOpen, TooManyCalls
-from reader_study.models import Accessed, PersonalToken, Reading, Scope, Series
+from reader_study.domain.errors import TooManyCalls
+from reader_study.models import Accessed, PersonalToken, Scope
 
 Json = dict[str, Any]
 
@@ -57,9 +47,6 @@ log = logging.getLogger(__name__)
 
 DICOM_JSON = "application/dicom+json"
 STUDY, SERIES, INSTANCE = "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"
-
-
-# Services
 
 
 class ServiceView(View):
@@ -263,7 +250,7 @@ class FramesView(ServiceView):
         found = [
             archive.frame(study_uid, series_uid, instance_uid, int(number)) for number in numbers
         ]
-        return _frames_response(request.headers.get("Accept", ""), found)
+        return frames_response(request.headers.get("Accept", ""), found)
 
 
 def _series_of(archive: Archive, study_uid: str, series_uid: str | None) -> list[str]:
@@ -285,7 +272,12 @@ def _dicom_json(content: Sequence[Json]) -> HttpResponse:
     return HttpResponse(json.dumps(content, separators=(",", ":")), content_type=DICOM_JSON)
 
 
-def _frames_response(accept: str, frames: Iterable[Frame]) -> HttpResponse:
+def frames_response(accept: str, frames: Iterable[Frame]) -> HttpResponse:
+    """Answer with a part for each frame, as it is stored or as numbers.
+
+    Raises:
+        NotAcceptable: `accept` names neither.
+    """
     parts = []
     part_type = ""
     for frame in frames:
@@ -304,175 +296,9 @@ def _frames_response(accept: str, frames: Iterable[Frame]) -> HttpResponse:
     )
 
 
-# Readers
-
-
-class ImagesUnavailable(APIException):
-    """The archive does not answer just now."""
-
-    status_code = 503
-    default_code = "archive_unavailable"
-    default_detail = (
-        "The images cannot be fetched at the moment. "
-        "Try again in a minute; if it stays so, tell the study's coordinator."
-    )
-
-
-class ImagesView(ReaderView):
-    """A view of the images of the caller's own reading."""
-
-    content_negotiation_class = AnyType
-
-    def find(self, reading_id: int, study_uid: str, series_uid: str) -> tuple[Reading, Series]:
-        """Return the reading, and its series that has these pseudonyms.
-
-        Raises:
-            Reading.DoesNotExist: the caller has no such reading, or it has no such series.
-            StudyNotOpen: readings have not begun.
-            ReadingNotOpenYet: its session or the washout of its case has not come.
-            ReadingClosed: it is submitted, and its case may come back.
-        """
-        reading = self.reading(reading_id)
-        if reading.reader.study.opened_at is None:
-            raise StudyNotOpen("This study has not begun yet.")
-        must_not_be_closed(reading)
-        self.note(Accessed.IMAGES, reading)
-        for one in visible_series(reading):
-            if (study_uid, series_uid) == (
-                pseudonym(reading, one.study_uid),
-                pseudonym(reading, one.series_uid),
-            ):
-                return reading, one
-        raise Reading.DoesNotExist
-
-    def seen(self, reading: Reading, series: Series) -> "_Seen":
-        """Return what the reader sees of the series' headers."""
-        try:
-            return _seen(site_archive(), reading.pk, series.study_uid, series.series_uid)
-        except NotInArchive:
-            log.error("series %s is in the study and not in the archive", series.series_uid)
-            raise ImagesUnavailable from None
-        except ArchiveUnavailable as error:
-            log.warning("%s", error)
-            raise ImagesUnavailable from error
-
-
-class _Seen(NamedTuple):
-    body: bytes  # DICOM JSON
-    instances: dict[str, str]  # pseudonym -> UID
-
-
-@lru_cache(maxsize=128)
-def _seen(archive: Archive, reading_id: int, study_uid: str, series_uid: str) -> _Seen:
-    """Make a series' headers for a reader, once a process: what is stored never changes."""
-    reading = Reading(pk=reading_id)
-    headers = archive.series_metadata(study_uid, series_uid)
-    shown = [
-        for_reader(header, number, lambda uid: pseudonym(reading, uid))
-        for number, header in enumerate(headers, start=1)
-    ]
-    instances = {
-        str(value_of(one, "00080018")): str(value_of(header, "00080018"))
-        for one, header in zip(shown, headers, strict=True)
-    }
-    return _Seen(json.dumps(shown, separators=(",", ":")).encode(), instances)
-
-
-class ReadingMetadataView(ImagesView):
-    """The headers of a series, slice after slice along their normal."""
-
-    @extend_schema(responses={(200, DICOM_JSON): {"type": "array", "items": {"type": "object"}}})
-    def get(
-        self, request: Request, reading_id: int, study_uid: str, series_uid: str
-    ) -> HttpResponse:
-        return HttpResponse(
-            self.seen(*self.find(reading_id, study_uid, series_uid)).body, content_type=DICOM_JSON
-        )
-
-
-class ReadingFrameView(ImagesView):
-    """One slice, as it is stored."""
-
-    @extend_schema(responses={(200, "multipart/related"): bytes})
-    def get(
-        self,
-        request: Request,
-        reading_id: int,
-        study_uid: str,
-        series_uid: str,
-        instance_uid: str,
-        number: int,
-    ) -> HttpResponse:
-        reading, found = self.find(reading_id, study_uid, series_uid)
-        uid = self.seen(reading, found).instances.get(instance_uid)
-        if uid is None:
-            raise Reading.DoesNotExist
-        try:
-            frame = site_archive().frame(found.study_uid, found.series_uid, uid, number)
-            return _frames_response(request.headers.get("Accept", ""), [frame])
-        except NotInArchive:
-            raise Reading.DoesNotExist from None
-        except (ArchiveUnavailable, UndecodablePixels) as error:
-            log.error("%s", error)
-            raise ImagesUnavailable from error
-
-
-class ReadingSlicesView(ImagesView):
-    """Whether the caller may see the slices of a series now; asked by a proxy that keeps them.
-
-    It is told where they are: under a name that stands for the series in every reading, so
-    that no proxy may pass it on.
-    """
-
-    @extend_schema(exclude=True)
-    def get(
-        self, request: Request, reading_id: int, study_uid: str, series_uid: str
-    ) -> HttpResponse:
-        try:
-            _, found = self.find(reading_id, study_uid, series_uid)
-        except (Reading.DoesNotExist, Refusal) as refusal:
-            raise PermissionDenied from refusal  # why, the slice itself says
-        response = HttpResponse(status=204)
-        if (shelf := _frame_shelf(settings.FRAMES_DIR, settings.CACHE_GB)) is not None:
-            key = series_key(found.series_uid)
-            shelf.use(key)
-            response.headers["X-Frames"] = key
-        return response
-
-
-class ReadingSliceView(ImagesView):
-    """One slice by its number along the normal of the series, from 1: the image as it is stored."""
-
-    @extend_schema(responses={(200, "image/jls"): bytes})
-    def get(
-        self, request: Request, reading_id: int, study_uid: str, series_uid: str, number: int
-    ) -> HttpResponse:
-        reading, found = self.find(reading_id, study_uid, series_uid)
-        instances = list(self.seen(reading, found).instances.values())
-        if not 1 <= number <= len(instances):
-            raise Reading.DoesNotExist
-        try:
-            frame = site_archive().frame(found.study_uid, found.series_uid, instances[number - 1])
-        except (NotInArchive, ArchiveUnavailable) as error:
-            log.error("%s", error)
-            raise ImagesUnavailable from error
-        shelf = _frame_shelf(settings.FRAMES_DIR, settings.CACHE_GB)
-        if shelf is not None and frame.transfer_syntax == JPEG_LS:
-            shelf.put(series_key(found.series_uid), str(number), frame.data)
-        kind = multipart.image_type(frame.transfer_syntax)
-        return HttpResponse(
-            frame.data, content_type=f"{kind}; transfer-syntax={frame.transfer_syntax}"
-        )
-
-
-@cache
-def _frame_shelf(folder: Path | None, gigabytes: float) -> Shelf | None:
-    return Shelf(folder, gigabytes * 1e9) if folder else None
-
-
-_STUDY = "studies/<str:study_uid>"
-_SERIES = f"{_STUDY}/series/<str:series_uid>"
-_INSTANCE = f"{_SERIES}/instances/<str:instance_uid>"
+STUDY_PATH = "studies/<str:study_uid>"
+SERIES_PATH = f"{STUDY_PATH}/series/<str:series_uid>"
+INSTANCE_PATH = f"{SERIES_PATH}/instances/<str:instance_uid>"
 
 _studies = SearchView.as_view(level="studies")
 _series = SearchView.as_view(level="series")
@@ -481,20 +307,14 @@ service_urls = [
     path("studies", _studies, name="dicomweb-studies"),
     path("series", _series, name="dicomweb-series"),
     path("instances", _instances, name="dicomweb-instances"),
-    path(f"{_STUDY}/series", _series, name="dicomweb-study-series"),
-    path(f"{_STUDY}/instances", _instances, name="dicomweb-study-instances"),
-    path(f"{_SERIES}/instances", _instances, name="dicomweb-series-instances"),
-    path(f"{_STUDY}/metadata", MetadataView.as_view(), name="dicomweb-study-metadata"),
-    path(f"{_SERIES}/metadata", MetadataView.as_view(), name="dicomweb-series-metadata"),
-    path(f"{_INSTANCE}/metadata", MetadataView.as_view(), name="dicomweb-instance-metadata"),
-    path(_STUDY, RetrieveView.as_view(), name="dicomweb-retrieve-study"),
-    path(_SERIES, RetrieveView.as_view(), name="dicomweb-retrieve-series"),
-    path(_INSTANCE, RetrieveView.as_view(), name="dicomweb-retrieve-instance"),
-    path(f"{_INSTANCE}/frames/<str:frames>", FramesView.as_view(), name="dicomweb-frames"),
-]
-reading_urls = [
-    path(f"{_SERIES}/metadata", ReadingMetadataView.as_view(), name="api-metadata"),
-    path(f"{_SERIES}/slices", ReadingSlicesView.as_view(), name="api-slices"),
-    path(f"{_SERIES}/slices/<int:number>/frames/1", ReadingSliceView.as_view(), name="api-slice"),
-    path(f"{_INSTANCE}/frames/<int:number>", ReadingFrameView.as_view(), name="api-frame"),
+    path(f"{STUDY_PATH}/series", _series, name="dicomweb-study-series"),
+    path(f"{STUDY_PATH}/instances", _instances, name="dicomweb-study-instances"),
+    path(f"{SERIES_PATH}/instances", _instances, name="dicomweb-series-instances"),
+    path(f"{STUDY_PATH}/metadata", MetadataView.as_view(), name="dicomweb-study-metadata"),
+    path(f"{SERIES_PATH}/metadata", MetadataView.as_view(), name="dicomweb-series-metadata"),
+    path(f"{INSTANCE_PATH}/metadata", MetadataView.as_view(), name="dicomweb-instance-metadata"),
+    path(STUDY_PATH, RetrieveView.as_view(), name="dicomweb-retrieve-study"),
+    path(SERIES_PATH, RetrieveView.as_view(), name="dicomweb-retrieve-series"),
+    path(INSTANCE_PATH, RetrieveView.as_view(), name="dicomweb-retrieve-instance"),
+    path(f"{INSTANCE_PATH}/frames/<str:frames>", FramesView.as_view(), name="dicomweb-frames"),
 ]

@@ -17,7 +17,8 @@ from reader_study.actions.accesses import note_access
 from reader_study.actions.cases import site_archive
 from reader_study.actions.pseudonyms import panel_pseudonym
 from reader_study.api.access import AnyType, Session
-from reader_study.api.dicomweb import DICOM_JSON, ImagesUnavailable
+from reader_study.api.dicomweb import DICOM_JSON
+from reader_study.api.images import ImagesUnavailable
 from reader_study.dicomweb import multipart
 from reader_study.dicomweb.archive import Archive
 from reader_study.dicomweb.errors import ArchiveUnavailable, NotInArchive

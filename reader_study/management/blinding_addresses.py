@@ -15,7 +15,7 @@ FOR_READERS = {
     *("home", "login", "logout", "worklist", "skip", "sign", "reading"),
     *("health-live", "health-ready", "display", "api-preferences"),
     *("api-reading", "api-open", "api-draft", "api-lock", "api-submit", "api-ai", "api-events"),
-    *("api-metadata", "api-frame", "api-slices", "api-slice", "api-truth"),
+    *("api-metadata", "api-block", "api-frame", "api-slices", "api-slice", "api-truth"),
     # Of the account: what it is, its password, its second factors.
     *("account", "account_login", "account_logout", "account_change_password", "account_inactive"),
     *(

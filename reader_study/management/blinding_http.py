@@ -123,6 +123,7 @@ class _Walk:
             uids = [pseudonym(reading, uid) for uid in (series.study_uid, series.series_uid)]
             of = {"reading_id": reading.pk, "study_uid": uids[0], "series_uid": uids[1]}
             paths.append(reverse("api-metadata", kwargs=of))
+            paths.append(reverse("api-block", kwargs={**of, "frames": "1"}))
             of |= {"instance_uid": pseudonym(reading, instance), "number": 1}
             paths.append(reverse("api-frame", kwargs=of))
         return paths

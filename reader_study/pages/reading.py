@@ -4,6 +4,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -236,4 +237,6 @@ def reading_room(request: HttpRequest, reading_id: int) -> HttpResponse:
     now = timezone.now()
     if not opening_of(reading, now).has_come(now):
         return redirect("worklist")
-    return render(request, "reader_study/reading.html", {"reading": reading})
+    # A proxy that keeps slices keeps them one by one.
+    shown = {"reading": reading, "one_by_one": bool(settings.FRAMES_DIR)}
+    return render(request, "reader_study/reading.html", shown)

@@ -362,6 +362,30 @@ def test_slices_are_numbered_as_their_headers_say(client: Client, reading: Readi
         assert client.get(slices_address(reading, nowhere)).status_code == 404
 
 
+def test_slices_that_follow_each_other_come_in_one_answer(client: Client, reading: Reading) -> None:
+    headers = shown(client, reading)
+    uids = [pseudonym(reading, STUDY), pseudonym(reading, SERIES)]
+
+    def block(frames: str) -> Any:
+        address = reverse("api-block", args=[reading.pk, *uids, frames])
+        accept = "multipart/related; type=application/octet-stream; transfer-syntax=*"
+        return client.get(address, headers={"accept": accept})
+
+    response = block("2-4")
+    head = f"Content-Type: {response['Content-Type']}\r\n\r\n".encode()
+    parts = list(BytesParser().parsebytes(head + response.content).walk())[1:]
+    assert len(parts) == 3
+    for number, part in enumerate(parts, start=1):
+        body = part.get_payload(decode=True)
+        assert isinstance(body, bytes)
+        assert int(part["Content-Length"]) == len(body)
+        frame = decode_frame(body, JPEG_LS, PixelFormat.of_json(headers[number]))
+        assert frame == noise(number).tobytes()
+    assert response["Cache-Control"] == "private, no-store"
+    for nothing in ("0-2", "3-2", f"1-{SLICES + 1}", "1-2-3", "x", "-1", "1-"):
+        assert block(nothing).status_code == 404, nothing
+
+
 def test_a_proxy_is_told_where_slices_are_kept_of_those_only_whom_they_are_shown(
     client: Client, reading: Reading, tmp_path: Path, settings: Any
 ) -> None:

@@ -20,9 +20,12 @@ def pane(page: Page, plane: str = "axial") -> dict[str, Any]:
 
 
 def wait_until_loaded(page: Page, slices: int) -> None:
-    """Wait until the viewer has the whole series."""
+    """Wait until the viewer has the whole series, and has drawn what it can of it."""
     loaded = "window.__reread?.viewer?.loaded"
     wait_until(lambda: page.evaluate(loaded) == slices, "the whole series is loaded", 90)
+    drawn = "(({ planes, panes }) => planes.every(plane => panes[plane].drawn))"
+    drawn += "(window.__reread.viewer)"
+    wait_until(lambda: page.evaluate(drawn), "all planes are drawn", 90)
 
 
 def answer(page: Page, question: str, value: str) -> None:

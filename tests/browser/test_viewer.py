@@ -110,23 +110,23 @@ def test_the_slice_of_the_nodule_is_asked_for_first_and_shown_before_the_series_
     asked: list[str] = []
     page.on("request", lambda r: asked.append(r.url) if "/frames/" in r.url else None)
     log_in("reader")
-    # The connection holds out for the slices round the nodule and then is slow.
+    # The connection holds out for the slice of the nodule and then is slow.
     held: list[Route] = []
     slow = True
 
     def answer(route: Route) -> None:
-        if slow and len(asked) > 6:
+        if slow and not route.request.url.endswith("/frames/1"):
             held.append(route)
         else:
             route.continue_()
 
     page.route("**/frames/*", answer)
     page.get_by_role("link", name="Begin with case 1").click()
-    wait_until(lambda: page.evaluate("window.__reread?.viewer?.loaded") == 6, "six slices", 30)
+    wait_until(lambda: page.evaluate("window.__reread?.viewer?.loaded") == 1, "one slice", 30)
     wait_until(lambda: pane(page)["loaded"], "the slice of the nodule", 10)
     at = abs(pane(page)["position_mm"][2] - nodule.z)
     assert at <= voxels.spacing[2] / 2 + 0.01
-    # With two thirds of the body still on its way, what is there is what the voxels say.
+    # With the rest of the body still on its way, what is there is what the voxels say.
     x, y, z = pane(page)["position_mm"]
     expected = float(voxels.along_z(x, y, np.array([z]))[0])
     window = viewer(page)["window"]
@@ -140,7 +140,8 @@ def test_the_slice_of_the_nodule_is_asked_for_first_and_shown_before_the_series_
         route.continue_()
     wait_until_loaded(page, series.slices)
     expect(bar).to_be_hidden()
-    assert len(set(asked)) == len(asked) == series.slices
+    # The others came several at a time, and none of them twice.
+    assert len(set(asked)) == len(asked) <= series.slices / 8 + 3
 
 
 def test_a_distance_lies_where_it_was_drawn_in_the_patient_and_comes_back_exactly(

@@ -13,7 +13,7 @@ from django.urls import clear_url_caches, path
 from reader_study import urls
 from reader_study.actions.cases import site_archive
 from reader_study.actions.reference import load_reference
-from reader_study.api import ai, dicomweb, shown
+from reader_study.api import ai, images, shown
 from reader_study.api import readings as api
 from reader_study.api.access import ReaderView
 from reader_study.dicomweb import metadata
@@ -128,7 +128,7 @@ def test_earlier_examinations_are_looked_for_where_the_protocol_hides_them(
     assert said.startswith("no leak found:")
 
     everything = lambda reading: Series.objects.filter(case=reading.case_id)  # noqa: E731
-    monkeypatch.setattr(dicomweb, "visible_series", everything)
+    monkeypatch.setattr(images, "visible_series", everything)
     monkeypatch.setattr(shown, "series_of", everything)
     found = "\n".join(check(searching))
     assert "metadata as a reader whose reading is unaided (sequential): answers about" in found

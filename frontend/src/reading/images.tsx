@@ -80,8 +80,6 @@ export function useImages({
       switch (event.kind) {
         case 'progress': {
           const { loaded, total, failed } = event
-          // One step of the bar in a hundred is seen; a room drawn for every image is felt.
-          if (loaded < total && failed === 0 && loaded % Math.ceil(total / 50) !== 0) return
           return setImages(images => ({ ...images, loaded, total, failed }))
         }
         case 'first_image':

@@ -23,6 +23,7 @@ export class Beside {
   async start(from: Rendering, series: CtSeries, slab: Slab, drawn: () => void): Promise<void> {
     this.#starting = true
     const rendering = await from.addAxial(this.pane.canvas, series, drawn)
+    if (!rendering) this.#starting = false // it may be able to, later
     if (!rendering || !this.#starting) return
     this.#rendering = rendering
     this.#series = series
@@ -89,6 +90,7 @@ export class Beside {
       zoom: this.pane.fitted_mm / parallelScale,
       slab: this.pane.slab,
       letters: edgeLetters(view),
+      drawn: true,
       markers: [],
       measurements: [],
       saliency: null,

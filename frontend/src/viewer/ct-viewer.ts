@@ -61,7 +61,10 @@ export class CtViewer implements Viewer {
   ) {
     this.#scene = new Scene(softwareRendering)
     this.#layers = new Layers(this.#scene, this.#measurer)
-    this.#filling = new Filling(this.#scene, this.#layers)
+    this.#filling = new Filling(this.#scene, this.#layers, () => {
+      if (this.#scene.rendering.planes.length < PLANES.length) this.#tellRendering()
+      this.#arrangeBeside(this.#scene.layout).catch(reportError)
+    })
     this.#prior = new Prior(this.#scene, this.#measurer)
     this.#moving = new Moving(this.#scene, this.#layers, this.#filling, this.#beside, this.#prior)
     this.#hands = new Hands(this.#scene, this.#moving, this.#layers, this.#measurer, {
@@ -111,9 +114,10 @@ export class CtViewer implements Viewer {
     const cameras = PLANES.map(plane => scene.rendering.camera(plane))
     this.#beside.stop()
     scene.rendering.close()
-    await scene.series.renew()
+    scene.series.renew()
     scene.rendering = this.#startRendering()
     await scene.rendering.show(scene.series)
+    await scene.rendering.prepare?.()
     PLANES.forEach((plane, i) => {
       const { slab } = scene.panes[plane]
       const { focalPoint, parallelScale } = cameras[i] ?? scene.rendering.camera(plane)

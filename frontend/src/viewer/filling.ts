@@ -5,41 +5,59 @@ import { PLANES, type Plane } from './viewer'
 
 /** The sagittal and coronal images are redrawn so often while they fill. */
 const REDRAWS_WHILE_LOADING = 10
+/** What is said of the loading changes so often; each change draws the page anew. */
+const SAY_EVERY_MS = 200
 
 /** What is drawn when, from the first image that arrives to the last. */
 export class Filling {
   #redraws = 0
+  #said = { at: Number.NEGATIVE_INFINITY, failed: 0 }
   #firstDrawn: (() => void) | null = null
 
   constructor(
     readonly scene: Scene,
     readonly layers: Layers,
+    /** Everything can be drawn from now on. */
+    readonly prepared: () => void,
   ) {}
 
   /** Load every image; calls back as soon as the axial slice on screen is there. */
   async load(series: CtSeries, firstImageShown: () => void): Promise<void> {
-    const { scene, layers } = this
+    const { scene } = this
     let shown = false
     await series.load({
       here: () => scene.imageOnScreen(),
       stopped: () => scene.closed,
       progress: image => {
         if (scene.closed) return
-        const { arrived, failed, total } = series
-        scene.tell({ kind: 'progress', loaded: arrived.size, total, failed })
-        if (scene.series !== series) return // the reader has gone on to another one
-        this.#redraw(series, scene.axialShows(image))
-        if (arrived.size % 4 === 0) layers.drawAll() // the bars grow, the gaps close
+        const { arrived } = series
+        const onScreen = scene.series === series // the reader may have gone on to another one
+        if (onScreen) this.#redraw(series, scene.axialShows(image))
+        this.#say(series)
+        if (!onScreen) return
         if (shown || !arrived.has(scene.imageOnScreen())) return
         shown = true
         this.#drawFirst(firstImageShown)
       },
     })
     if (scene.closed) return
-    scene.drawn = PLANES
-    for (const plane of PLANES) this.render(plane)
     scene.tell({ kind: 'series_loaded', slices: series.total, failed: series.failed })
     firstImageShown()
+    await scene.rendering.prepare?.()
+    if (scene.closed) return
+    scene.drawn = PLANES
+    for (const plane of PLANES) this.render(plane)
+    this.prepared()
+  }
+
+  /** The bars grow, the gaps close. */
+  #say({ arrived, failed, total }: CtSeries): void {
+    const now = performance.now()
+    const news = failed !== this.#said.failed || arrived.size === total
+    if (!news && now - this.#said.at < SAY_EVERY_MS) return
+    this.#said = { at: now, failed }
+    this.layers.drawAll()
+    this.scene.tell({ kind: 'progress', loaded: arrived.size, total, failed })
   }
 
   /** Load another series of the case, once it has been asked for. */

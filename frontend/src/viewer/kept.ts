@@ -1,4 +1,5 @@
-import type { Frame, Header } from './source'
+import type { Frame } from './parts'
+import type { Header } from './source'
 
 /** Images of the next case, before they are decoded. */
 export interface Kept {

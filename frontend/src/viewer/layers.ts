@@ -58,7 +58,8 @@ export class Layers {
       const planes = PLANES.filter(other => scene.panes[other].saliency.drawn !== null)
       scene.tell({ kind: 'saliency', planes })
     }
-    const notice = place.loaded ? '' : plane === 'axial' ? 'Loading this slice…' : 'Loading…'
+    const shown = place.loaded && (plane === 'axial' || scene.drawn.includes(plane))
+    const notice = shown ? '' : plane === 'axial' ? 'Loading this slice…' : 'Loading…'
     const arrived = series.arrived.size / series.total
     const title = scene.layout === 'compare' ? 'Current' : undefined
     pane.labels.draw(view, place, scene.window, scene.inverted, notice, arrived, title)

@@ -1,4 +1,5 @@
-const REQUESTS_AT_A_TIME = 6
+/** Some come from the server while others are decoded. */
+const AT_A_TIME = 12
 const ATTEMPTS_PER_IMAGE = 4
 const FIRST_RETRY_MS = 1_000
 
@@ -25,7 +26,12 @@ export async function loadNearestFirst(total: number, loading: Loading): Promise
 
   const nearest = (): number | undefined => {
     const here = loading.here()
-    return [...waiting].sort((a, b) => Math.abs(a - here) - Math.abs(b - here))[0]
+    let found: number | undefined
+    for (const index of waiting) {
+      const nearer = found === undefined || Math.abs(index - here) < Math.abs(found - here)
+      if (nearer) found = index
+    }
+    return found
   }
   const tryOne = async (index: number): Promise<void> => {
     try {
@@ -53,5 +59,5 @@ export async function loadNearestFirst(total: number, loading: Loading): Promise
       await tryOne(next)
     }
   }
-  await Promise.all(Array.from({ length: REQUESTS_AT_A_TIME }, work))
+  await Promise.all(Array.from({ length: AT_A_TIME }, work))
 }

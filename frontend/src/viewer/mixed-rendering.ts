@@ -1,10 +1,10 @@
 import type { PatientPoint } from '../api/types'
 import type { CanvasPoint } from './geometry'
-import {
-  type Camera,
-  type ExtraRendering,
-  type Rendering,
-  type RenderingEvents,
+import type {
+  Camera,
+  ExtraRendering,
+  Rendering,
+  RenderingEvents,
   VolumeRendering,
 } from './rendering'
 import type { CtSeries } from './series'
@@ -12,22 +12,60 @@ import type { Slab } from './slab'
 import { StackRendering } from './stack-rendering'
 import { PLANES, type Plane, type Window } from './viewer'
 
+type MakeVolumeRendering = (
+  canvases: Record<Plane, HTMLDivElement>,
+  events: RenderingEvents,
+  planes: readonly Plane[],
+) => VolumeRendering | null
+
 /**
  * Draws where WebGL2 is only imitated by the processor, as on many virtual desktops: the axial
- * images without it, which is several times as fast, and the other planes with it.
+ * images without it, which is several times as fast, and the other planes with it, once the axial
+ * ones are there.
  */
 export class MixedRendering implements Rendering {
-  readonly planes = PLANES
+  #planes = PLANES
   readonly #stack: StackRendering
-  readonly #volume: VolumeRendering
+  #volume: VolumeRendering | null = null
+  #series: CtSeries | null = null
+  #window: [Window, boolean] | null = null
+  readonly #slabs = new Map<Plane, Slab | null>()
 
-  constructor(canvases: Record<Plane, HTMLDivElement>, events: RenderingEvents) {
+  constructor(
+    readonly canvases: Record<Plane, HTMLDivElement>,
+    readonly events: RenderingEvents,
+    /** Null where WebGL2 is not even imitated. */
+    readonly makeVolume: MakeVolumeRendering,
+  ) {
     this.#stack = new StackRendering(canvases, events)
-    this.#volume = new VolumeRendering(canvases, events, ['sagittal', 'coronal'])
+  }
+
+  get planes(): readonly Plane[] {
+    return this.#planes
   }
 
   async show(series: CtSeries): Promise<void> {
-    await Promise.all([this.#stack.show(series), this.#volume.show(series)])
+    this.#series = series
+    await Promise.all([this.#stack.show(series), this.#volume?.show(series)])
+  }
+
+  /** Begin to draw the other planes, where they are looked at by now. */
+  async prepare(): Promise<void> {
+    if (this.#volume || !this.#series) return
+    const volume = this.makeVolume(this.canvases, this.events, ['sagittal', 'coronal'])
+    if (!volume) {
+      this.#planes = this.#stack.planes
+      return
+    }
+    await volume.show(this.#series)
+    for (const plane of volume.planes) {
+      const { focalPoint, parallelScale } = this.#stack.camera(plane)
+      volume.look(plane, { focalPoint, parallelScale })
+      const slab = this.#slabs.get(plane)
+      if (slab) volume.setSlab(plane, slab)
+    }
+    if (this.#window) volume.setWindow(...this.#window)
+    this.#volume = volume
   }
 
   camera(plane: Plane): Camera {
@@ -51,11 +89,13 @@ export class MixedRendering implements Rendering {
   }
 
   setWindow(window: Window, inverted: boolean): void {
+    this.#window = [window, inverted]
     this.#stack.setWindow(window, inverted)
-    this.#volume.setWindow(window, inverted)
+    this.#volume?.setWindow(window, inverted)
   }
 
   setSlab(plane: Plane, slab: Slab | null): void {
+    this.#slabs.set(plane, slab)
     this.#of(plane).setSlab(plane, slab)
   }
 
@@ -65,7 +105,7 @@ export class MixedRendering implements Rendering {
 
   resize(draw: boolean): void {
     this.#stack.resize(draw)
-    this.#volume.resize(draw)
+    this.#volume?.resize(draw)
   }
 
   addAxial(
@@ -73,15 +113,15 @@ export class MixedRendering implements Rendering {
     series: CtSeries,
     drawn: () => void,
   ): Promise<ExtraRendering | null> {
-    return this.#volume.addAxial(canvas, series, drawn)
+    return this.#volume?.addAxial(canvas, series, drawn) ?? Promise.resolve(null)
   }
 
   close(): void {
     this.#stack.close()
-    this.#volume.close()
+    this.#volume?.close()
   }
 
   #of(plane: Plane): Rendering {
-    return plane === 'axial' ? this.#stack : this.#volume
+    return plane === 'axial' ? this.#stack : (this.#volume ?? this.#stack)
   }
 }

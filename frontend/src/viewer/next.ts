@@ -1,14 +1,16 @@
 import type { PatientPoint, Reading, Series } from '../api/types'
 import keeperCode from './keeper?worker&url'
 import type { Kept, ToKeeper } from './kept'
+import type { Frame } from './parts'
 import { inTime } from './patience'
 import {
   addressOf,
   addressOfHeaders,
-  type Frame,
+  addressOfSlices,
+  blocksNearestFirst,
   fetchFrame,
+  fetchFrames,
   fetchHeaders,
-  nearestFirst,
   offer,
 } from './source'
 
@@ -20,8 +22,6 @@ export interface NextCase {
   going(): void
 }
 
-/** Fewer than for the case on screen: answers and events must not wait for images. */
-const REQUESTS_AT_A_TIME = 2
 /** A keeper that does not answer holds no case up; it may take its time to store an image. */
 const TAKEN_WITHIN_MS = 1_500
 const KEPT_WITHIN_MS = 30_000
@@ -101,20 +101,19 @@ export function nextCase(next: string | null, read: (id: number) => Promise<Read
     const headers = await fetchHeaders(address)
     if (stopped) return
     tell({ do: 'keep_headers', reading: id, address, headers })
-    const waiting = nearestFirst(headers, start)
-    // one answer at a time belongs to one question
-    let line: Promise<unknown> = Promise.resolve()
-    const work = async (): Promise<void> => {
-      for (let header = waiting.shift(); header && !stopped; header = waiting.shift()) {
-        const address = addressOf(of, header)
-        const frame = await fetchPatiently(address)
+    // One request at a time: answers and events must not wait for images.
+    for (const [from, to] of blocksNearestFirst(headers, start)) {
+      const alone = from === to
+      const frames = alone ? [] : fetchFrames(addressOfSlices(of, from, to), to - from + 1)
+      for (let i = 0; i <= to - from; i++) {
+        const address = addressOf(of, headers[from + i] ?? {})
+        const again = () => fetchPatiently(address)
+        const frame = await (frames[i]?.catch(again) ?? again())
         if (stopped) return
         const message = { do: 'keep_frame', reading: id, address, frame } as const
-        line = line.then(() => ask<boolean>(port, message, KEPT_WITHIN_MS, [frame.bytes.buffer]))
-        if (!(await line)) waiting.length = 0
+        if (!(await ask<boolean>(port, message, KEPT_WITHIN_MS, [frame.bytes.buffer]))) return
       }
     }
-    await Promise.all(Array.from({ length: REQUESTS_AT_A_TIME }, work))
   }
   addEventListener('pagehide', () => {
     stopped = true

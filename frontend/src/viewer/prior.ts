@@ -218,6 +218,7 @@ export class Prior {
       zoom: this.pane.fitted_mm / parallelScale,
       slab: this.pane.slab,
       letters: edgeLetters(view),
+      drawn: true,
       markers: [],
       measurements: [...this.pane.rulers.drawn],
       saliency: null,

@@ -60,6 +60,8 @@ export interface Rendering {
     series: CtSeries,
     drawn: () => void,
   ): Promise<ExtraRendering | null>
+  /** Make what the first image could do without; what draws at once has nothing to do. */
+  prepare?(): Promise<void>
   close(): void
 }
 
@@ -121,9 +123,10 @@ export class VolumeRendering implements Rendering {
     )
   }
 
-  async show({ volume }: CtSeries): Promise<void> {
-    this.#volumeId = volume.volumeId
-    const mine = [{ volumeId: volume.volumeId }]
+  async show(series: CtSeries): Promise<void> {
+    const { volumeId } = await series.volume()
+    this.#volumeId = volumeId
+    const mine = [{ volumeId }]
     await setVolumesForViewports(this.#engine, mine, [...this.planes])
   }
 
@@ -132,7 +135,7 @@ export class VolumeRendering implements Rendering {
     series: CtSeries,
     drawn: () => void,
   ): Promise<ExtraRendering | null> {
-    const { volumeId } = series.volume
+    const { volumeId } = await series.volume()
     this.#engine.enableElement({
       viewportId: EXTRA,
       type: Enums.ViewportType.ORTHOGRAPHIC,

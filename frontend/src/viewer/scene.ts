@@ -92,6 +92,7 @@ export class Scene {
       ...this.place(plane),
       mm_per_pixel: view.mm_per_pixel,
       letters: edgeLetters(view),
+      drawn: this.drawn.includes(plane),
       markers: [...markers.drawn],
       measurements: [...rulers.drawn],
       saliency: saliency.drawn,

@@ -1,35 +1,34 @@
-import {
-  cache,
-  imageLoader,
-  type StreamingImageVolume,
-  type Types,
-  volumeLoader,
-} from '@cornerstonejs/core'
+import { cache, type StreamingImageVolume, volumeLoader } from '@cornerstonejs/core'
 import { utilities as metadataUtilities } from '@cornerstonejs/metadata'
 import type { PatientPoint, Series } from '../api/types'
+import { decode } from './decoding'
+import { gridOf } from './grid'
 import { loadNearestFirst } from './loading'
 import { imagesOfSlab } from './slab'
 import { imageOf, measureSlices, middleOf, type Slices, type VolumeGeometry } from './slices'
-import { addressOf, headersOf } from './source'
+import { addressOf, frameAt, type Header, headersOf } from './source'
 import { ImagesUnavailable, type Plane } from './viewer'
 
 /** How Cornerstone names an image that is read by its WADO-RS address. */
-export const WADO_RS = 'wadors'
+const WADO_RS = 'wadors:'
 
 const VOLUME = 'cornerstoneStreamingImageVolume:'
 
-/** A series as a volume that fills, image by image. */
+/** A series that fills, image by image; a volume of Cornerstone's, once one is wanted. */
 export class CtSeries {
   readonly geometry: VolumeGeometry
   readonly slices: Record<Plane, Slices>
   readonly middle: PatientPoint
-  #volume: StreamingImageVolume
+  #volume: StreamingImageVolume | null = null
   #arrived: ReadonlySet<number> = new Set()
   #failed = 0
 
-  private constructor(volume: StreamingImageVolume) {
-    this.#volume = volume
-    this.geometry = geometryOf(volume)
+  private constructor(
+    readonly name: string,
+    readonly headers: readonly Header[],
+    readonly imageIds: readonly string[],
+  ) {
+    this.geometry = gridOf(headers)
     this.slices = measureSlices(this.geometry)
     this.middle = middleOf(this.geometry)
   }
@@ -40,24 +39,34 @@ export class CtSeries {
    * @throws ImagesUnavailable when the headers cannot be read.
    */
   static async open(series: Series): Promise<CtSeries> {
-    const imageIds = await readMetadata(series)
-    return new CtSeries(await makeVolume(series.series_uid, imageIds))
+    const headers = await headersOf(series).catch(() => {
+      throw new ImagesUnavailable('The images could not be reached. Check the connection.')
+    })
+    const imageIds = headers.map(header => `${WADO_RS}${addressOf(series, header)}`)
+    return new CtSeries(series.series_uid, headers, imageIds)
   }
 
-  get volume(): StreamingImageVolume {
+  /** What the graphics card draws; made when first asked for, from the images that are there. */
+  async volume(): Promise<StreamingImageVolume> {
+    if (!this.#volume) {
+      const told = this.headers.map((header, i) =>
+        metadataUtilities.addDicomWebInstance(this.#imageId(i), header),
+      )
+      await Promise.all(told)
+      this.#volume = await makeVolume(this.name, [...this.imageIds])
+      for (const index of this.#arrived) this.#fill(index)
+    }
     return this.#volume
   }
 
-  /** Make the volume anew from the images that are there: what the graphics card held is lost. */
-  async renew(): Promise<void> {
-    const { volumeId, imageIds } = this.#volume
-    cache.removeVolumeLoadObject(volumeId)
-    this.#volume = await makeVolume(volumeId.slice(VOLUME.length), imageIds)
-    for (const index of this.#arrived) this.#fill(index)
+  /** Forget the volume: what the graphics card held is lost, and it is made anew. */
+  renew(): void {
+    if (this.#volume) cache.removeVolumeLoadObject(this.#volume.volumeId)
+    this.#volume = null
   }
 
   get total(): number {
-    return this.#volume.imageIds.length
+    return this.imageIds.length
   }
 
   /** Images that are there, in the order of the volume. */
@@ -88,9 +97,8 @@ export class CtSeries {
       stopped: how.stopped,
       load: async index => {
         const imageId = this.#imageId(index)
-        const options = { ...this.#volume.getLoaderImageOptions(imageId), priority: 0 }
-        const image = await imageLoader.loadImage(imageId, options)
-        // Not by `loadAndCacheImage`: an image that failed would stay in the cache, or nobody's error.
+        const frame = await frameAt(this.#address(index))
+        const image = await decode(imageId, frame, this.headers[index] ?? {})
         cache.putImageSync(imageId, image)
         if (!how.stopped()) this.#fill(index)
       },
@@ -112,18 +120,23 @@ export class CtSeries {
   }
 
   #imageId(index: number): string {
-    return this.#volume.imageIds[index] ?? ''
+    return this.imageIds[index] ?? ''
+  }
+
+  #address(index: number): string {
+    return this.#imageId(index).slice(WADO_RS.length)
   }
 
   /** Put an image that is in the cache into the volume. */
   #fill(index: number): void {
     const imageId = this.#imageId(index)
-    this.#volume.successCallback(imageId, cache.getImage(imageId))
+    this.#volume?.successCallback(imageId, cache.getImage(imageId))
   }
 
   /** The Hounsfield units of a voxel whose image is there. */
   valueAt(column: number, row: number, image: number): number {
-    return Number(this.volume.voxelManager?.getAtIJK(column, row, image) ?? Number.NaN)
+    const [columns] = this.geometry.dimensions
+    return this.hounsfield(image)?.[row * columns + column] ?? Number.NaN
   }
 
   /** Free the memory that the images take. */
@@ -159,36 +172,4 @@ async function makeVolume(name: string, imageIds: string[]): Promise<StreamingIm
   loading.autoRenderOnLoad = false
   loading.totalNumFrames = volume.imageIds.length
   return volume
-}
-
-async function readMetadata(series: Series): Promise<string[]> {
-  const headers = await headersOf(series).catch(() => {
-    throw new ImagesUnavailable('The images could not be reached. Check the connection.')
-  })
-  return Promise.all(
-    headers.map(async header => {
-      const imageId = `${WADO_RS}:${addressOf(series, header)}`
-      await metadataUtilities.addDicomWebInstance(imageId, header)
-      return imageId
-    }),
-  )
-}
-
-function geometryOf({
-  origin,
-  direction,
-  spacing,
-  dimensions,
-}: Types.IImageVolume): VolumeGeometry {
-  const axis = (i: number): PatientPoint => [
-    direction[3 * i] ?? 0,
-    direction[3 * i + 1] ?? 0,
-    direction[3 * i + 2] ?? 0,
-  ]
-  return {
-    origin: origin as PatientPoint,
-    axes: [axis(0), axis(1), axis(2)],
-    spacing_mm: spacing as PatientPoint,
-    dimensions: dimensions as [number, number, number],
-  }
 }

@@ -1,6 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { aSeries } from '../reading/testing'
-import { askAhead, frameAt, type Header, headersOf, nearestFirst, readFrame } from './source'
+import { Parts, readFrame } from './parts'
+import { addressOf, askAhead, frameAt, type Header, headersOf, nearestFirst } from './source'
 
 const JPEG_LS = '1.2.840.10008.1.2.4.80'
 const TYPE = 'multipart/related; type="image/jls"; boundary=abc'
@@ -42,30 +43,58 @@ test('a frame may come without parts', () => {
   expect(frame).toEqual({ bytes: new Uint8Array([1, 2]), transfer_syntax: JPEG_LS })
 })
 
+test('the parts of an answer are frames as soon as they are complete', () => {
+  const part = (bytes: number[]) => {
+    const type = `Content-Type: image/jls; transfer-syntax=${JPEG_LS}`
+    const head = `--abc\r\n${type}\r\nContent-Length: ${bytes.length}\r\n\r\n`
+    return [...new TextEncoder().encode(head), ...bytes, 13, 10]
+  }
+  const body = Uint8Array.from([...part([13, 10, 45]), ...part([]), ...part([7, 8])])
+  for (const step of [1, 50, body.length]) {
+    const parts = new Parts()
+    const frames = []
+    for (let at = 0; at < body.length; at += step) {
+      frames.push(...parts.take(body.subarray(at, at + step)))
+    }
+    expect(frames.map(({ bytes }) => [...bytes])).toEqual([[13, 10, 45], [], [7, 8]])
+    expect(frames[2]?.transfer_syntax).toBe(JPEG_LS)
+  }
+})
+
 test('the slices round the nodule come first, then the ones farther out', () => {
   // z is -50 + 2.5 k: the nodule at -30.5 lies in slice 8, and slice 7 is nearer than slice 9.
   expect(uids(nearestFirst(HEADERS, [0, 0, -30.5])).slice(0, 3)).toEqual(['1.8', '1.7', '1.9'])
   expect(uids(nearestFirst(HEADERS, null)).slice(0, 2)).toEqual(['1.19', '1.20'])
 })
 
-test('what was asked for ahead is not asked for again', async () => {
+test('slices that follow each other are asked for together, and none of them twice', async () => {
+  document.body.dataset.together = '8'
   const asked: string[] = []
   vi.stubGlobal('fetch', async (address: string) => {
-    asked.push(address)
-    return address.endsWith('/metadata')
-      ? Response.json(HEADERS)
-      : new Response(multipart([7]), { headers: { 'Content-Type': TYPE } })
+    asked.push(address.replace(/.*\/series\/2\//, ''))
+    if (address.endsWith('/metadata')) return Response.json(HEADERS)
+    const [first = 1, last = first] = (/frames\/(.*)/.exec(address)?.[1] ?? '')
+      .split('-')
+      .map(Number)
+    const parts = Array.from({ length: last - first + 1 }, (_, i) => {
+      const head = `--abc\r\nContent-Type: image/jls; transfer-syntax=${JPEG_LS}\r\n`
+      return `${head}Content-Length: 1\r\n\r\n${String.fromCharCode(first + i)}\r\n`
+    })
+    return new Response(`${parts.join('')}--abc--`, { headers: { 'Content-Type': TYPE } })
   })
   const series = aSeries({ study_uid: '1', series_uid: '2', slices: 40 })
   await askAhead(series, [0, 0, -30])
-  expect(asked.length).toBe(7)
+  // The slice at the nodule alone, and the eight nearest in the blocks they belong to.
+  expect(asked).toEqual(['metadata', 'slices/9/frames/1', 'frames/1-8', 'frames/10-16'])
   expect(await headersOf(series)).toEqual(HEADERS)
-  const address = asked[1] ?? ''
-  expect(address).toContain('/dw/studies/1/series/2/slices/9/frames/1')
-  expect([...(await frameAt(address)).bytes]).toEqual([7])
-  expect(asked.length).toBe(7)
-  await frameAt(address) // the viewer asks a second time only after a failure
-  expect(asked.length).toBe(8)
+  const frame = async (index: number) =>
+    [...(await frameAt(addressOf(series, header(index)))).bytes][0]
+  for (const index of [6, 7, 9, 10, 0]) expect(await frame(index)).toBe(index + 1)
+  expect(asked.length).toBe(4)
+  expect(await frame(17)).toBe(18)
+  expect(asked.at(-1)).toBe('frames/17-24')
+  await frame(17) // the viewer asks a second time only after a failure
+  expect(asked.at(-1)).toBe('slices/18/frames/1')
 })
 
 test('what failed ahead is asked for again', async () => {

@@ -17,6 +17,9 @@ const UP: Record<Plane, PatientPoint> = {
   coronal: [0, 0, 1],
 }
 
+/** Where there is no graphics card, one that is imitated takes longer to draw than the processor. */
+const BY_PROCESSOR: CanvasRenderingContext2DSettings = { willReadFrequently: true }
+
 /**
  * Draws the axial images without a graphics card, one image after the other as they were taken.
  *
@@ -143,7 +146,7 @@ export class StackRendering implements Rendering {
 
   #draw(): void {
     const series = this.#series
-    const context = this.#screen.getContext('2d', { alpha: false })
+    const context = this.#screen.getContext('2d', { alpha: false, ...BY_PROCESSOR })
     if (!series || !context) return
     const { clientWidth, clientHeight } = this.canvases.axial
     const pixels = window.devicePixelRatio || 1
@@ -178,7 +181,7 @@ export class StackRendering implements Rendering {
     if (key === this.#painted) return true
     const images = imagesOfSlab(series.slices.axial, index, this.#slab?.thickness_mm ?? 0)
     const values = images.map(image => series.hounsfield(image)).filter(values => values !== null)
-    const context = this.#picture.getContext('2d')
+    const context = this.#picture.getContext('2d', BY_PROCESSOR)
     if (values.length < images.length || !context) return false
     const { width, height } = this.#picture
     const picture = context.createImageData(width, height)

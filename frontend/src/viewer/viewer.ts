@@ -117,6 +117,8 @@ export interface PaneState {
   total: number
   position_mm: PatientPoint
   loaded: boolean
+  /** Whether it is drawn by now: the axial images are the first. */
+  drawn: boolean
   mm_per_pixel: number
   zoom: number
   /** Null where single slices are shown. */
