@@ -29,7 +29,7 @@ def main() -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         cases = demo_cases(options.cases)
-        cases += filter(None, map(earlier_examination, cases))
+        cases += [prior for prior in map(earlier_examination, cases) if prior]
         for done, (case, slices) in enumerate(_write(cases, folder, options.jobs), start=1):
             print(
                 f"{case.patient_id}{', earlier' * bool(case.prior_of)}: {slices} slices,"

@@ -9,6 +9,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from reader_study.actions.conduct import open_points
 from reader_study.actions.reference import load_reference
 from reader_study.actions.verification import verify_study
 from reader_study.domain.design import Design
@@ -345,11 +346,16 @@ def test_a_study_runs_with_everything_a_protocol_can_ask_of_its_conduct(conducto
     statement = {"statement": "All is done.", "password": PASSWORD}
     address = reverse("study-lock", args=[study.slug])
     assert "1 session is not signed" in conductor.client.post(address, statement).content.decode()
-    conductor.client.post(address, {**statement, "reason-signatures": "the reader has left"})
+    points = open_points(study)
+    reasons = {f"reason-{point.kind}": "the reader has left" for point in points}
+    conductor.client.post(address, {**statement, **reasons})
 
     tables = exported(study)
     assert [row["valid"] for row in tables["signatures.csv"]].count("false") == 1
-    assert [row["kind"] for row in tables["deviations.csv"]] == ["unlock", "open_at_lock"]
+    assert [row["kind"] for row in tables["deviations.csv"]] == [
+        "unlock",
+        *(["open_at_lock"] * len(points)),
+    ]
     replaced = [row for row in tables["readings.csv"] if row["current"] == "false"]
     assert {(row["reader"], row["revision"]) for row in replaced} == {(place["reader"], "1")}
     checked = verify_study(study)

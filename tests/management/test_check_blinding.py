@@ -276,7 +276,7 @@ def test_the_time_an_answer_takes(study, monkeypatch):
     def leaky(reading):
         found = Prediction.objects.filter(job__nodule__series__case=reading.case_id)
         if found.exists():
-            time.sleep(0.02)
+            time.sleep(0.2)  # far beyond what a busy machine makes of the limit
         return honest(reading)
 
     monkeypatch.setattr(api, "describe", leaky)

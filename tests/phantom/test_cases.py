@@ -13,6 +13,7 @@ from phantom import (
     earlier_examination,
     volume,
 )
+from phantom import __main__ as command
 from phantom.anatomy import Chest
 
 ROWS = 128  # a quarter of the matrix shows the same body, sixteen times faster
@@ -188,3 +189,14 @@ def test_one_person_was_examined_before_with_a_smaller_nodule_and_less_breath() 
         for p, o, s in zip(then.centre_mm[::-1], drawn.grid.origin, drawn.grid.spacing, strict=True)
     )
     assert drawn.hu[z, y, x] > -500
+
+
+def test_the_command_adds_the_one_earlier_examination_of_the_cases_and_ends(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(command, "write_case", lambda case, folder: drawn.append(folder.name) or [])
+    monkeypatch.setattr("sys.argv", ["phantom", str(tmp_path), "--cases", "10", "--jobs", "1"])
+
+    assert command.main() == 0
+
+    assert len(drawn) == len(set(drawn)) == 11
+    assert [name for name in drawn if name.endswith("-prior")] == ["PHANTOM-05-prior"]
