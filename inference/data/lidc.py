@@ -8,7 +8,7 @@ import numpy as np
 from inference.data.images import Series
 from inference.errors import DataUnusable
 from reader_study.dicomweb.geometry import Geometry, normal_of
-from reader_study.dicomweb.ingest import SeriesReport
+from reader_study.dicomweb.judging import SeriesReport
 from reader_study.dicomweb.lidc import nodules_of
 
 

@@ -11,8 +11,10 @@ from django.db.models import Max
 from reader_study.actions.originals import as_in_study, without_truth
 from reader_study.actions.registering import add_nodules
 from reader_study.dicomweb.geometry import Geometry
-from reader_study.dicomweb.ingest import Problem, SeriesReport, place_nodules
+from reader_study.dicomweb.judging import SeriesReport
 from reader_study.dicomweb.nodules import UnreadableList, parse_nodules
+from reader_study.dicomweb.placing import place_nodules
+from reader_study.dicomweb.problems import Problem
 from reader_study.domain.errors import CaseStands, ImportRefused, StudyFrozen
 from reader_study.domain.measuring import Volume, is_point
 from reader_study.models import Case, CaseChange, Nodule, Series, Study, User

@@ -20,17 +20,12 @@ from reader_study.actions.originals import as_in_study, keys, stored_list
 from reader_study.actions.registering import ordering_secret, register, register_priors
 from reader_study.dicomweb.archive import Archive, open_archive
 from reader_study.dicomweb.errors import ArchiveError, CannotStore, NotInArchive, UndecodablePixels
-from reader_study.dicomweb.ingest import (
-    Findings,
-    NoduleReport,
-    Problem,
-    SeriesReport,
-    Verdict,
-    look_at,
-    look_at_series,
-)
+from reader_study.dicomweb.ingest import Findings, look_at, look_at_series
+from reader_study.dicomweb.judging import SeriesReport
 from reader_study.dicomweb.lidc import nodules_of
 from reader_study.dicomweb.nodules import NoduleList, NoduleRow
+from reader_study.dicomweb.placing import NoduleReport
+from reader_study.dicomweb.problems import Problem, Verdict
 from reader_study.dicomweb.profile import Profile
 from reader_study.dicomweb.staging import clean_folder
 from reader_study.domain.errors import StudyFrozen

@@ -21,9 +21,11 @@ from reader_study.actions.cases import Outcome, import_series
 from reader_study.actions.imports import ENDED, LEASE, bounds, send, staging
 from reader_study.actions.originals import keys, stored_list, without_truth
 from reader_study.dicomweb.errors import ArchiveError
-from reader_study.dicomweb.ingest import Problem, Verdict, content_of, look_at_series
+from reader_study.dicomweb.ingest import look_at_series
 from reader_study.dicomweb.nodules import NoduleList, parse_nodules
+from reader_study.dicomweb.problems import Problem, Verdict
 from reader_study.dicomweb.profile import Profile
+from reader_study.dicomweb.slices import content_of
 from reader_study.dicomweb.staging import (
     CannotBringIn,
     Found,

@@ -8,9 +8,11 @@ from typing import NamedTuple
 from reader_study.dicomweb.archive import Archive
 from reader_study.dicomweb.errors import ArchiveError
 from reader_study.dicomweb.examinations import Examinations, of_one_patient, place_series
-from reader_study.dicomweb.ingest import Findings, NoduleReport, Problem, place_nodules
+from reader_study.dicomweb.ingest import Findings
 from reader_study.dicomweb.metadata import day_of, value_of
 from reader_study.dicomweb.nodules import NoduleList, UnreadableList, read_nodules
+from reader_study.dicomweb.placing import NoduleReport, place_nodules
+from reader_study.dicomweb.problems import Problem
 from reader_study.dicomweb.search import Search
 from reader_study.dicomweb.uids import is_uid
 from reader_study.domain.errors import Refusal

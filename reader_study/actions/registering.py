@@ -8,8 +8,10 @@ from django.conf import settings
 
 from reader_study.actions.listing import Plan
 from reader_study.actions.reference import load_reference
-from reader_study.dicomweb.ingest import NoduleReport, Problem, SeriesReport, counted
+from reader_study.dicomweb.judging import SeriesReport
 from reader_study.dicomweb.nodules import NoduleRow
+from reader_study.dicomweb.placing import NoduleReport
+from reader_study.dicomweb.problems import Problem, counted
 from reader_study.models import Case, CaseChange, Nodule, Series, Study
 
 # Coordinates written to a file and read again may differ in the last place.

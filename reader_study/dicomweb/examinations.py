@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
 
-from reader_study.dicomweb.ingest import NoduleReport, Problem, SeriesReport
+from reader_study.dicomweb.judging import SeriesReport
 from reader_study.dicomweb.nodules import SeriesRow
+from reader_study.dicomweb.placing import NoduleReport
+from reader_study.dicomweb.problems import Problem
 
 
 class Prior(NamedTuple):

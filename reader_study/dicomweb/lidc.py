@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reader_study.dicomweb.geometry import Geometry
-from reader_study.dicomweb.ingest import SeriesReport
+from reader_study.dicomweb.judging import SeriesReport
 from reader_study.dicomweb.nodules import NoduleRow
 
 SCORES = (

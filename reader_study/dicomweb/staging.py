@@ -16,15 +16,10 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from reader_study.dicomweb.deidentify import Doubt, Keys, as_file, deidentified, doubts_of
-from reader_study.dicomweb.ingest import (
-    DEFLATED,
-    MOST_BYTES,
-    Problem,
-    content_of,
-    is_localizer,
-)
 from reader_study.dicomweb.pixels import tolerant
+from reader_study.dicomweb.problems import Problem
 from reader_study.dicomweb.profile import Profile
+from reader_study.dicomweb.slices import DEFLATED, MOST_BYTES, content_of, is_localizer
 from reader_study.dicomweb.uids import is_uid
 
 ZIP_MAGIC: Final = b"PK\x03\x04"

@@ -24,9 +24,9 @@ from reader_study.actions.case_changes import (
 from reader_study.actions.cases import site_archive
 from reader_study.actions.pseudonyms import pseudonym_at_desk
 from reader_study.dicomweb.errors import ArchiveError, UndecodablePixels
-from reader_study.dicomweb.ingest import counted
 from reader_study.dicomweb.nodules import UnreadableList, decoded
 from reader_study.dicomweb.pictures import middle_of
+from reader_study.dicomweb.problems import counted
 from reader_study.domain.errors import Refusal
 from reader_study.models import Case, Job, JobStatus, Nodule, Role, Series, Study, User
 from reader_study.pages.access import is_coordinator, member

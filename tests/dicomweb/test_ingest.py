@@ -15,16 +15,12 @@ from numpy.testing import assert_allclose
 from pydicom.dataset import FileDataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
-from reader_study.dicomweb.ingest import (
-    VERDICTS,
-    Findings,
-    SeriesReport,
-    Verdict,
-    look_at,
-    place_nodules,
-)
+from reader_study.dicomweb.ingest import Findings, look_at
+from reader_study.dicomweb.judging import SeriesReport
 from reader_study.dicomweb.nodules import BadRow, NoduleRow, UnreadableList, read_nodules
 from reader_study.dicomweb.pixels import tolerant
+from reader_study.dicomweb.placing import place_nodules
+from reader_study.dicomweb.problems import VERDICTS, Verdict
 from tests.dicomweb.series import SERIES, STUDY, a_series, a_slice, noise, put_pixels, setting
 from tests.images import Unpack
 

@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from reader_study.actions.cases import check_import, nodule_lines
-from reader_study.dicomweb.ingest import counted
+from reader_study.dicomweb.problems import counted
 from reader_study.domain.errors import Refusal
 from reader_study.management.progress import Counter
 

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from reader_study.actions.cases import ImportReport, import_cases, import_from_archive
-from reader_study.dicomweb.ingest import counted
+from reader_study.dicomweb.problems import counted
 from reader_study.dicomweb.profile import Profile
 from reader_study.domain.errors import Refusal
 from reader_study.management.progress import Counter
