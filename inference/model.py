@@ -17,9 +17,10 @@ from inference.calibration import Calibration
 from inference.errors import ModelUnusable
 from inference.lora import LoraSettings
 from inference.network import NoduleNetwork
-from inference.preprocess import CUBE, HIGHEST_HU, LOWEST_HU, PLANE_MM
+from inference.preprocess import HIGHEST_HU, LOWEST_HU, PLANE_MM
 from inference.prompts import FEATURES, Prompts, Validity
 from inference.reference import ARRAYS, TABLE, Reference, load_reference
+from inference.resampling import CUBE
 
 T = TypeVar("T", bound=BaseModel)
 

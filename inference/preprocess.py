@@ -16,9 +16,8 @@ from scipy import ndimage
 
 from inference.archive import AIR_HU, Volume
 from inference.errors import PredictionImpossible
+from inference.resampling import CENTRE, CUBE, cube_around
 
-CUBE = 100  # voxels of 1 mm along each edge
-CENTRE = CUBE // 2  # the voxel that holds the point
 MIDDLE = (CUBE - 1) / 2  # the turning point of rotations, and the middle of every plane
 PLANE_MM = 50
 LOWEST_HU, HIGHEST_HU = AIR_HU, 500
@@ -102,68 +101,6 @@ def checked_point(volume: Volume, nodule_mm: tuple[float, float, float]) -> NDAr
             f"The nodule at ({where}) mm (LPS) lies outside series {volume.series_uid}.",
         )
     return point
-
-
-def cube_around(volume: Volume, point_mm: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Resample the 100 mm cube around a point, linearly; outside the volume is air.
-
-    Returns HU, shape (100, 100, 100), axes (z, y, x) along LPS.
-    """
-    offsets = np.arange(CUBE) - CENTRE
-    index_from_lps = np.linalg.inv(volume.lps_from_index).astype(np.float64)
-    start = index_from_lps[:3, :3] @ point_mm + index_from_lps[:3, 3]
-    steps = index_from_lps[:3, :3]  # column j: the change of (column, row, slice) along LPS axis j
-    if np.count_nonzero(np.abs(steps) > 1e-7 * np.abs(steps).max()) == 3:
-        return _cube_along_the_axes(volume.hu, start, steps, offsets)
-    # Array axes are the other way round: (slice, row, column) from (z, y, x).
-    matrix = steps[::-1, ::-1]
-    corner = start[::-1] + matrix @ np.full(3, offsets[0], dtype=np.float64)
-    corners = corner + np.array(list(np.ndindex(2, 2, 2))) * (CUBE - 1) @ matrix.T
-    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 1, 0, np.array(volume.hu.shape) - 1)
-    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2, 1, volume.hu.shape)
-    part = volume.hu[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
-    cube: NDArray[np.float32] = ndimage.affine_transform(
-        part.astype(np.float32),
-        matrix,
-        offset=corner - low,
-        output_shape=(CUBE,) * 3,
-        order=1,
-        cval=AIR_HU,
-    )
-    return cube
-
-
-def _cube_along_the_axes(
-    hu: NDArray[np.int16],
-    start: NDArray[np.float64],
-    steps: NDArray[np.float64],
-    offsets: NDArray[np.int_],
-) -> NDArray[np.float32]:
-    """The same for a series along the axes of the patient: one axis after the other."""
-    index_axis_of_lps = np.abs(steps).argmax(axis=0)  # of x, y, z: 0 column, 1 row, 2 slice
-    cube: NDArray[np.number] = hu.transpose([2 - int(index_axis_of_lps[lps]) for lps in (2, 1, 0)])
-    inside = []
-    places = []
-    for axis, lps_axis in enumerate((2, 1, 0)):
-        of = int(index_axis_of_lps[lps_axis])
-        at = start[of] + steps[of, lps_axis] * offsets
-        last = cube.shape[axis] - 1
-        inside.append((at >= -1e-6) & (at <= last + 1e-6))
-        at = at.clip(0, last)
-        low, high = int(at.min()), min(int(at.max()) + 1, last)
-        cube = cube[(slice(None),) * axis + (slice(low, high + 1),)]
-        places.append(at - low)
-    for axis, at in enumerate(places):
-        last = cube.shape[axis] - 1
-        below = np.minimum(at.astype(int), max(last - 1, 0))
-        share = (at - below).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        lower = cube.take(below, axis=axis)
-        cube = lower + (cube.take(np.minimum(below + 1, last), axis=axis) - lower) * share
-    for axis, keep in enumerate(inside):
-        if not keep.all():
-            cube[(slice(None),) * axis + (~keep,)] = AIR_HU
-    resampled: NDArray[np.float32] = cube.astype(np.float32, copy=False)
-    return resampled
 
 
 def nine_planes(

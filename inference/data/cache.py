@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from inference import preprocess
+from inference import preprocess, resampling
 from inference.nodules import STORED_WIDTH
 
 PLANES = (len(preprocess.SLICINGS), STORED_WIDTH, STORED_WIDTH)
@@ -33,9 +32,10 @@ Planes = NDArray[np.uint8]
 
 def settings_hash() -> str:
     """Return the hash of what cuts planes: sizes, window, and the code itself."""
-    settings = (preprocess.CUBE, PLANES, preprocess.LOWEST_HU, preprocess.HIGHEST_HU)
+    settings = (resampling.CUBE, PLANES, preprocess.LOWEST_HU, preprocess.HIGHEST_HU)
     digest = hashlib.sha256(repr(settings).encode())
-    digest.update(Path(str(sys.modules[preprocess.__name__].__file__)).read_bytes())
+    for module in (preprocess, resampling):
+        digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
 
 

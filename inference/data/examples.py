@@ -14,8 +14,9 @@ from inference.data.images import Images, content_hash
 from inference.data.table import Nodule, Table
 from inference.errors import DataUnusable, PredictionImpossible
 from inference.nodules import STORED_WIDTH, UNKNOWN, Nodules
-from inference.preprocess import checked_point, cube_around, nine_planes
+from inference.preprocess import checked_point, nine_planes
 from inference.prompts import FEATURES
+from inference.resampling import cube_around
 
 
 @dataclass(frozen=True)

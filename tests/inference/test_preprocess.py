@@ -8,14 +8,8 @@ from scipy import ndimage
 
 from inference.archive import Volume
 from inference.errors import PredictionImpossible
-from inference.preprocess import (
-    CENTRE,
-    SLICINGS,
-    cube_around,
-    nine_planes,
-    nodule_input,
-    places_of_planes,
-)
+from inference.preprocess import SLICINGS, nine_planes, nodule_input, places_of_planes
+from inference.resampling import CENTRE, OFFSETS_MM, cube_around
 from tests.inference.examples import a_volume
 
 NAMES = [slicing.name for slicing in SLICINGS]
@@ -65,6 +59,10 @@ ORIENTATIONS = {
     "coronal": np.array([[0.7, 0, 0], [0, 0, 1.2], [0, 0.7, 0]]),
     "oblique": np.array([[0.8, -0.2, 0.1], [0.2, 0.8, 0.2], [-0.1, -0.1, 1.1]]),
     "tilted gantry": np.array([[0.8, 0, 0], [0, 0.8, 0.4], [0, 0, 1.1]]),
+    "tilted gantry, slices along the table": np.array([[0.8, 0, 0], [0, 0.7, 0], [0, -0.3, 1.1]]),
+    "tilted gantry, sagittal": np.array([[0, 0, 1.2], [0.8, 0, 0], [0.3, -0.7, 0]]),
+    "tilted two ways": np.array([[0.8, 0, 0.1], [0, 0.8, 0.3], [0, 0, 1.1]]),
+    "a shear in a shear": np.array([[-0.7, 0, 0], [0.1, 0.8, 0], [0.2, 0.3, -1.1]]),
 }
 
 
@@ -81,6 +79,41 @@ def test_the_cube_is_the_same_however_the_series_was_acquired(orientation: str) 
     z, y, x = np.meshgrid(20 + offsets, -8 + offsets, 3 + offsets, indexing="ij")
     inner = cube[30:71, 30:71, 30:71]
     assert np.abs(inner - field(x, y, z)).max() < 8  # linear interpolation of curved HU
+
+
+def cube_the_slow_way(volume: Volume, point_mm: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Weigh the eight voxels around every place, one by one."""
+    z, y, x = np.meshgrid(*(of + OFFSETS_MM for of in reversed(point_mm)), indexing="ij")
+    lps = np.stack([x, y, z, np.ones(x.shape)]).reshape(4, -1)
+    places = (np.linalg.inv(volume.lps_from_index) @ lps)[2::-1]
+    last = np.array(volume.hu.shape)[:, None] - 1
+    inside = ((places > -1e-6) & (places < last + 1e-6)).all(axis=0)
+    places = places.clip(0, last)
+    below = np.floor(places).astype(int)
+    found = np.zeros(places.shape[1])
+    for corner in np.ndindex(2, 2, 2):
+        at = below + np.array(corner)[:, None]
+        weight = (1 - np.abs(places - at)).prod(axis=0)
+        found += weight * volume.hu[tuple(at.clip(0, last))]
+    cube: NDArray[np.float64] = np.where(inside, found, -1000.0).reshape(z.shape)
+    return cube
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("shape", [(90, 130, 130), (30, 90, 150), (2, 40, 40)], ids=str)
+def test_the_cube_is_that_of_eight_voxels_around_every_place(
+    orientation: str, shape: tuple[int, int, int]
+) -> None:
+    hu = np.random.default_rng(0).integers(-1000, 32767, shape, dtype=np.int16, endpoint=True)
+    lps_from_index = np.eye(4)
+    lps_from_index[:3, :3] = ORIENTATIONS[orientation]
+    lps_from_index[:3, 3] = [3.1, -8.2, 20.3]
+    volume = Volume(hu, lps_from_index, "1", "2", "3")
+    for index in (np.array(shape[::-1]) / 2, np.array([0.1, 0.2, 0.3])):
+        x, y, z = (float(v) for v in (lps_from_index @ [*index, 1])[:3])
+        cube = cube_around(volume, np.array([x, y, z]))
+        assert cube.dtype == np.float32
+        assert_allclose(cube, cube_the_slow_way(volume, (x, y, z)), atol=0.03)  # of 33,767
 
 
 def test_left_and_posterior_of_the_patient_are_not_mistaken() -> None:
