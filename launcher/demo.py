@@ -257,6 +257,8 @@ class Demo:
         """Return the web server, then the workers."""
         run = [sys.executable, "-m"]
         worker = ["--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+        # Asked to stop while its database goes away too, a worker may wait for ever.
+        orphaned = "KILL"
 
         def child(name: str, log: str, *words: str, **options: Any) -> Child:
             path = self.logs / f"{log}.log"
@@ -280,6 +282,7 @@ class Demo:
                 *("worker", "-Q", broker.SITE_QUEUE, "--pool", "solo", "-n", "site@%h", *worker),
                 *("--beat", "--schedule", str(self.var / "celerybeat-schedule")),
                 before_restart=lambda: self._hand_out_again(broker.SITE_QUEUE),
+                when_orphaned=orphaned,
             ),
             child(
                 "inference worker",
@@ -287,8 +290,7 @@ class Demo:
                 *("celery", "--workdir", str(self.checkout), "-A", "inference.tasks"),
                 *("worker", "-Q", broker.INFERENCE_QUEUE, "-n", "inference@%h", *worker),
                 before_restart=lambda: self._hand_out_again(broker.INFERENCE_QUEUE),
-                # Asked to stop while its database goes away too, it may wait for ever.
-                when_orphaned="KILL",
+                when_orphaned=orphaned,
             ),
         ]
 

@@ -1,10 +1,12 @@
 """The site's Celery application: it sends predictions out and takes their results in."""
 
+import ctypes
 import os
+import signal
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_embedded_init, setup_logging
 
 import broker
 
@@ -30,3 +32,14 @@ app.autodiscover_tasks(["reader_study"])
 @setup_logging.connect
 def as_the_site_logs(**_: Any) -> None:
     """Leave the logs as Django's settings have them: in one form, without patient data."""
+
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+@beat_embedded_init.connect
+def ends_with_its_worker(**_: Any) -> None:
+    """Let the clock, a process of the worker's, not outlive a worker that is killed."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux alone has it
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -165,7 +165,9 @@ def test_it_runs_survives_a_killed_worker_and_stops_without_leftovers(tmp_path: 
         assert re.findall(logins, first.said, re.M) == re.findall(logins, second.said, re.M)
         assert stored_predictions(var) == 2
 
-        # Nobody is left to stop them: they notice.
+        # Nobody is left to stop them: they notice, and so does the clock that one of them started.
+        site_log = var / "log" / "site-worker.log"
+        wait_until(lambda: site_log.read_text().count("beat: Starting") == 2, lambda: second.said)
         second.stop(signal.SIGKILL)
         wait_until(lambda: processes(var) == {}, lambda: processes(var))
 
