@@ -1,12 +1,12 @@
-"""Whether everybody can use the reading room: in every state, and at 200 % zoom."""
+"""Whether everybody can use the reading room: in every state, at 200 % zoom, and without images."""
 
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, ViewportSize, expect
+from playwright.sync_api import Page, Route, ViewportSize, expect
 
-from reader_study.models import Nodule, Study
-from tests.browser.room import viewer
+from reader_study.models import Answer, Nodule, Study
+from tests.browser.room import fill_in, viewer
 from tests.browser.test_pages import barriers
 from tests.stack import wait_until
 
@@ -70,3 +70,63 @@ def test_the_room_has_no_barriers_in_any_state_and_all_of_it_is_in_reach_at_200_
         found[path] = [*out_of_reach(page), *filter(None, [barriers(page)])]
 
     assert {state: wrong for state, wrong in found.items() if wrong} == {}
+
+
+# What moves while the keyboard goes through the form: between press and release of a mouse button
+# it would slip away, and nothing would be chosen.
+MOVES = """() => {
+  const all = [...document.querySelectorAll('.questions button, .questions input')]
+  const places = () => all.map(one => {
+    const { x, y, width, height } = one.getBoundingClientRect()
+    return [x, y, width, height].join()
+  })
+  document.activeElement.blur()
+  const before = places()
+  const found = []
+  for (const one of all) {
+    one.focus({ preventScroll: true })
+    places().forEach((place, i) => {
+      if (place !== before[i]) found.push(`${all[i].dataset.value}, at ${one.dataset.value}`)
+    })
+  }
+  return found
+}"""
+
+
+def test_a_case_is_answered_by_who_has_neither_viewer_nor_images(
+    page: Page, live_server: Any, images_study: Study, log_in: Any
+):
+    def refuse(route: Route) -> None:
+        route.abort()
+
+    log_in("reader")
+    page = page.context.new_page()  # one that may say in its console what failed
+    page.route("**/cornerstone*", refuse)
+    page.route("**/dicomweb/**", refuse)
+    page.goto(f"{live_server.url}/worklist")
+    page.get_by_role("link", name="Begin with case 1").click()
+    expect(page.locator(".banner")).to_contain_text(
+        "The viewer could not be loaded. The form can still be used.", timeout=60_000
+    )
+    assert page.evaluate(MOVES) == []
+    malignancy = page.locator("[data-question=malignancy]")
+    malignancy.locator("input[data-entry]").fill("x")
+    expect(malignancy.get_by_role("alert")).to_be_visible()
+    malignancy.locator("[data-value=cannot_assess]").click()
+    expect(malignancy.locator("[data-value=cannot_assess]")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+
+    nodules = Nodule.objects.of_study(images_study).count()
+    for number in range(1, nodules + 1):
+        page.get_by_role("tab", name=f"Nodule {number}").click()
+        fill_in(page, 30 + number)
+    page.get_by_role("tab", name="Case").click()
+    page.locator("[data-question=image_quality] [data-value=diagnostic]").click()
+    page.get_by_role("button", name="Lock unaided answer").click()
+    page.get_by_role("button", name="Lock it now").click()
+
+    expect(page.locator(".room")).to_have_attribute("data-stage", "aided", timeout=30_000)
+    answer = Answer.objects.get()
+    assert answer.ratings.filter(question="malignancy", nodule__isnull=False).count() == nodules
+    page.close()

@@ -32,7 +32,7 @@ function Desk({ given, names }: { given: Case; names: DOMStringMap }) {
 
   useEffect(() => {
     const open = async () => {
-      if (!host.current || !given.series[0]) throw new Error('This case has no images.')
+      if (!host.current || !given.series[0]) return setProblem('This case has no images.')
       const made = (await viewerCode).createViewer(host.current)
       window.__reread = {
         get viewer() {
@@ -48,7 +48,10 @@ function Desk({ given, names }: { given: Case; names: DOMStringMap }) {
       setViewer(made)
       made.focus()
     }
-    open().catch(error => setProblem(error instanceof Error ? error.message : String(error)))
+    open().catch(error => {
+      console.error(error)
+      setProblem('The images could not be loaded. Reload the page to try again.')
+    })
   }, [given])
 
   useEffect(() => {

@@ -158,7 +158,7 @@ export function useImages({
     const open = async () => {
       const series = reading.series[0]
       if (!host.current || !series) throw new Error('This case has no images.')
-      const viewer = await makeViewer(host.current)
+      const viewer = await makeViewer(host.current).catch(as('The viewer could not be loaded.'))
       viewer.listen(onEvent)
       onViewer(viewer)
       setViewer(viewer)
@@ -167,13 +167,15 @@ export function useImages({
       if (mouse) viewer.useMouse(mouse)
       if (slices_per_s) viewer.setCineSpeed(slices_per_s)
       if (priors[0]) viewer.usePrior(priors[0], titleOf(priors[0], priors))
-      await viewer.show(series, reading.nodules[0]?.centre_mm ?? null)
+      await viewer
+        .show(series, reading.nodules[0]?.centre_mm ?? null)
+        .catch(as('The images could not be loaded.'))
       viewer.focus()
     }
-    open().catch(error => {
-      console.error(error)
-      setImages(images => ({ ...images, state: 'unavailable', problem: error.message }))
-      events.add('images_unavailable', { detail: String(error.message) })
+    open().catch(({ message, cause }) => {
+      console.error(message, cause)
+      setImages(images => ({ ...images, state: 'unavailable', problem: message }))
+      events.add('images_unavailable', { detail: cause instanceof Error ? cause.message : message })
     })
   }, [])
 
@@ -243,6 +245,13 @@ export function comparingOf(
     priors: priors.map(one => ({ id: one.id, name: titleOf(one, priors) })),
     prior: layout === 'compare' ? prior : 0,
     linked,
+  }
+}
+
+/** Tell the reader `words` of what failed, whose own are for engineers. */
+function as(words: string): (cause: unknown) => never {
+  return cause => {
+    throw new Error(words, { cause })
   }
 }
 
