@@ -11,10 +11,8 @@ import fcntl
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import termios
 import time
 import traceback
 import urllib.error
@@ -22,27 +20,26 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, NoReturn
-from urllib.parse import urlsplit
+from typing import Any, NoReturn
 
 import psycopg
 
 import broker
 from launcher import roles
 from launcher.children import Child, ends_with_its_parent
+from launcher.console import StatusLine, say, step, terminal_of_its_own
 from launcher.postgres import EmbeddedPostgres
 from launcher.problem import LaunchProblem, from_os_error
 from launcher.secret_files import keep_environment, keep_secrets
+from launcher.surroundings import HOST, check_broker, connected, refuse_a_busy_port
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 VAR = Path(os.environ.get("VAR_DIR") or CHECKOUT / "var")
-HOST = "127.0.0.1"
 READY_LIMIT_S = 120.0
 COMMAND_STOP_LIMIT_S = 5.0
 WORKERS_STOP_LIMIT_S = 4.0
 WEB_STOP_LIMIT_S = 5.0
 POLL_S = 2.0
-DEFAULT_PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
 
 
 SETTINGS = (
@@ -84,13 +81,13 @@ class Demo:
             refuse_a_busy_port(self.port)
             self._set_environment()
             stack.callback(self._stop_postgres)
-            with _step("database"):
+            with step("database"):
                 self._open_database()
-            with _step("tables"):
+            with step("tables"):
                 self._manage("migrate", "--verbosity", "0")
                 if roles.has_two(self.environment):
                     self._manage("create_roles")
-            with _step("queues"):
+            with step("queues"):
                 self._open_queues()
             # For manage.py in another terminal.
             told = {n: self.environment[n] for n in SETTINGS if self.environment.get(n)}
@@ -99,7 +96,7 @@ class Demo:
             logins = self._create_study()
             children = self._children()
             stack.callback(self._stop, children)
-            with _step("web server and workers"):
+            with step("web server and workers"):
                 for child in children:
                     child.start()
                 self._wait_until_ready(children[0])
@@ -159,10 +156,10 @@ class Demo:
             self.environment["WORKER_DATABASE_URL"] = roles.as_role(owner, roles.WORKER_ROLE)
         # Before anything else is done with them.
         try:
-            with _connected(*roles.owner_of(self.environment)):
+            with connected(*roles.owner_of(self.environment)):
                 pass
             if broker.queue_database(self.environment) is None:
-                _check_broker(self.environment["BROKER_URL"])
+                check_broker(self.environment["BROKER_URL"])
         except ValueError as error:
             raise LaunchProblem(f"DATABASE_URL or BROKER_URL: {error}") from error
 
@@ -176,7 +173,7 @@ class Demo:
         try:
             queues = broker.queue_database(self.environment)
             if queues is not None:
-                with _connected("DATABASE_URL" if default else "BROKER_URL", queues) as connection:
+                with connected("DATABASE_URL" if default else "BROKER_URL", queues) as connection:
                     broker.install_queues(connection)
         except ValueError as error:
             raise LaunchProblem(f"DATABASE_URL or BROKER_URL: {error}") from error
@@ -192,7 +189,7 @@ class Demo:
             with psycopg.connect(broker.libpq_dsn(database)) as connection:
                 taken = sum(broker.hand_out_again(connection, queue) for queue in queues)
             if taken:
-                _say(f"  unfinished work handed out again: {taken}")
+                say(f"  unfinished work handed out again: {taken}")
 
     def _stop_postgres(self) -> None:
         if self.postgres is not None:
@@ -222,7 +219,7 @@ class Demo:
                 for line in process.stdout:
                     last = line.strip()
                     if last and not last.startswith("{"):
-                        _say(f"  {last}")
+                        say(f"  {last}")
                 code = process.wait()
             except BaseException:
                 _interrupt(process)
@@ -242,13 +239,13 @@ class Demo:
         stamp = self.var / "static" / ".collected-from"
         if stamp.exists() and stamp.read_text() == state:
             return
-        with _step("static files"):
+        with step("static files"):
             self._manage("collectstatic", "--noinput", "--clear", "--verbosity", "0")
         stamp.write_text(state)
 
     def _create_study(self) -> list[dict[str, str]]:
         words = ["--dicom", self.dicom, "--nodules", self.nodules] if self.dicom else []
-        with _step("demonstration study"):
+        with step("demonstration study"):
             answer = self._manage("create_demo", *words)
         logins: list[dict[str, str]] = json.loads(answer)["logins"]
         return logins
@@ -318,10 +315,10 @@ class Demo:
             return None
 
     def _greet(self, logins: list[dict[str, str]]) -> None:
-        _say(f"\nReread is ready: {self.address}\n")
+        say(f"\nReread is ready: {self.address}\n")
         for login in logins:
-            _say(f"  {login['role']:<14} {login['username']:<18} {login['password']}")
-        _say("\nCtrl-C stops it; what was recorded is kept.\n")
+            say(f"  {login['role']:<14} {login['username']:<18} {login['password']}")
+        say("\nCtrl-C stops it; what was recorded is kept.\n")
 
     def _watch(self, children: list[Child]) -> NoReturn:
         line = StatusLine(sys.stdout)
@@ -351,85 +348,6 @@ class Demo:
                 child.wait_until(give_up_at)
 
 
-class StatusLine:
-    """A line that is written over on a terminal, and written when it changes elsewhere."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-        self._terminal = stream.isatty()
-        self._shown = ""
-
-    def show(self, text: str) -> None:
-        if text != self._shown:
-            self._stream.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
-            self._stream.flush()
-            self._shown = text
-
-    def say(self, text: str) -> None:
-        """Print a line that stays, above the one that changes."""
-        self._stream.write(f"\r\x1b[K{text}\n" if self._terminal else f"{text}\n")
-        self._stream.flush()
-        self._shown = ""
-
-
-def refuse_a_busy_port(port: int) -> None:
-    """Raise LaunchProblem when nobody could listen on `port`, and name one that is free."""
-    if _is_free(port):
-        return
-    free = next((other for other in range(port + 1, min(port + 100, 65536)) if _is_free(other)), 0)
-    raise LaunchProblem(
-        f"port {port} of {HOST} is in use by another program: choose another one, "
-        f"as in `make demo PORT={free or 'number'}`"
-    )
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind((HOST, port))
-        except PermissionError:
-            raise LaunchProblem(
-                f"port {port} is reserved for root: choose one above 1023, as in "
-                "`make demo PORT=8000`"
-            ) from None
-        except OSError:
-            return False
-    return True
-
-
-@contextlib.contextmanager
-def _connected(name: str, address: str) -> Iterator[psycopg.Connection]:
-    try:
-        connection = psycopg.connect(broker.libpq_dsn(address), connect_timeout=10)
-    except psycopg.Error as error:
-        said = " ".join(str(error).split())
-        raise LaunchProblem(f"the PostgreSQL of {name} does not let us in: {said}") from error
-    with connection:
-        try:
-            yield connection
-        except psycopg.Error as error:
-            said = " ".join(str(error).split())
-            raise LaunchProblem(f"the PostgreSQL of {name} refused: {said}") from error
-
-
-def _check_broker(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in DEFAULT_PORTS:
-        raise LaunchProblem(
-            f"BROKER_URL starts with {parts.scheme}://, and pgmq://, postgres://, redis:// and "
-            "amqp:// are known"
-        )
-    place = (parts.hostname or "localhost", parts.port or DEFAULT_PORTS[parts.scheme])
-    try:
-        socket.create_connection(place, timeout=5).close()
-    except OSError as error:
-        raise LaunchProblem(
-            f"the broker of BROKER_URL does not answer at {place[0]}:{place[1]} "
-            f"({error.strerror or error}): start it, or unset BROKER_URL to use PostgreSQL"
-        ) from error
-
-
 def _interrupt(process: subprocess.Popen[str]) -> None:
     """End a command of manage.py and what it started, with a moment to clean up."""
     with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
@@ -440,49 +358,11 @@ def _interrupt(process: subprocess.Popen[str]) -> None:
     process.wait()
 
 
-@contextlib.contextmanager
-def _step(name: str) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    _say(f"  {name}: {time.monotonic() - began:.1f} s")
-
-
-def _say(line: str) -> None:
-    with contextlib.suppress(OSError):  # a terminal that was closed
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _terminal_of_its_own() -> Iterator[None]:
-    """Let Ctrl-C reach this process and not `make`, which would call it an error."""
-    if not sys.stdin.isatty() or os.getpgrp() == os.getpid():
-        yield
-        return
-    before = os.getpgrp()
-    # Giving the terminal away stops whoever does it from the background, unless ignored;
-    # and a stopped launcher could not be woken by a shell that sees `make` only.
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    signal.signal(signal.SIGTSTP, signal.SIG_IGN)
-    terminal = sys.stdin.fileno()
-    try:
-        os.setpgid(0, 0)
-        os.tcsetpgrp(terminal, os.getpgrp())
-    except (OSError, termios.error):
-        yield
-        return
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            os.tcsetpgrp(terminal, before)
-
-
 def _stop_on(sign: int, _frame: FrameType | None) -> NoReturn:
     # A second Ctrl-C does not disturb the stopping, which has its own time limits.
     for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)
-    _say("\nStopping ...")
+    say("\nStopping ...")
     raise Stopped(sign)
 
 
@@ -497,10 +377,10 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         if not chosen.port.isdecimal() or not 0 < int(chosen.port) < 65536:
             raise LaunchProblem(f"PORT={chosen.port} is not a port: take a number up to 65535")
-        with _terminal_of_its_own():
+        with terminal_of_its_own():
             Demo(CHECKOUT, VAR, int(chosen.port), chosen.dicom, chosen.nodules).run()
     except Stopped:
-        _say("Stopped.")
+        say("Stopped.")
         return 0
     except LaunchProblem as problem:
         return _failed(str(problem))

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from phantom.anatomy import AIR, BELOW_MM, BLOOD, Chest, Lungs, Person
+from phantom.anatomy import AIR, BELOW_MM, BLOOD, Chest, Person
 from phantom.grid import Floats, Grid, Tubes, draw_tubes
+from phantom.lungs import Lungs
 from phantom.nodule import (
     FEATURES,
     Nodule,

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from launcher.children import Child
-from launcher.demo import Demo, StatusLine, refuse_a_busy_port
+from launcher.console import StatusLine
+from launcher.demo import Demo
 from launcher.problem import LaunchProblem
 from launcher.secret_files import keep_environment, keep_secrets
+from launcher.surroundings import refuse_a_busy_port
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
