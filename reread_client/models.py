@@ -3,10 +3,12 @@
 What a newer site says besides is left out, so that an older client goes on working.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, Self
+
+PatientPoint = tuple[float, float, float]  # LPS millimetres
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,9 @@ def _read(kind: Any, value: Any) -> Any:
         return datetime.fromisoformat(value)
     if isinstance(value, str) and kind is date:
         return date.fromisoformat(value)
+    if kind == PatientPoint:
+        x, y, z = value
+        return (x, y, z)
     return value
 
 
@@ -77,6 +82,126 @@ class Import(_Said):
     def has_ended(self) -> bool:
         """Whether nothing more happens by itself."""
         return self.ended_at is not None
+
+
+@dataclass(frozen=True)
+class Case(_Said):
+    """A case, by the pseudonym `case`; how many series and nodules it has."""
+
+    id: int
+    case: str
+    subject: str
+    training: bool
+    series: int
+    slices: int | None
+    nodules: int
+
+
+@dataclass(frozen=True)
+class Nodule(_Said):
+    """A nodule of a case, in a series of it; `ai` is none, wanted, done or failed."""
+
+    id: int
+    case: str
+    series: int
+    number: int
+    label: str
+    centre_mm: PatientPoint
+    diameter_mm: float | None
+    ai: str
+
+
+@dataclass(frozen=True)
+class Listed(_Said):
+    """How many nodules a list adds, by case, and which of its lines cannot be used."""
+
+    added: Mapping[str, int]
+    problems: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """An examination of an archive, as it is called there; its series by UID, in words."""
+
+    uid: str
+    patient: str
+    date: str
+    series: Mapping[str, str]
+
+    @classmethod
+    def from_site(cls, said: Mapping[str, Any]) -> Self:
+        """Make it of a JSON object of the site."""
+        series = {each["uid"]: each["description"] for each in said["series"]}
+        return cls(said["uid"], said["patient"], said["date"], series)
+
+
+@dataclass(frozen=True)
+class TruthRoom:
+    """How many nodules have a reference standard; how many each of the panel has read."""
+
+    nodules: int
+    known: int
+    read: Mapping[str, int]
+    rules: Mapping[str, Any] | None  # of the panel, with its form, if there is one
+
+    @classmethod
+    def from_site(cls, said: Mapping[str, Any]) -> Self:
+        """Make it of a JSON object of the site."""
+        read = {each["pseudonym"]: each["read"] for each in said["panel"]}
+        return cls(said["nodules"], said["known"], read, said["rules"])
+
+
+@dataclass(frozen=True)
+class PanelTask(_Said):
+    """A nodule in the list of a member of the panel."""
+
+    id: int
+    case: str
+    number: int
+    read_at: datetime | None
+    to_adjudicate: bool
+
+
+@dataclass(frozen=True)
+class PanelNodule(PanelTask):
+    """A nodule to be read; `said` is what the others said, for whoever may decide on it.
+
+    `series` says where its images are.
+    """
+
+    centre_mm: PatientPoint
+    diameter_mm: float | None
+    series: Mapping[str, Any]
+    said: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Place(_Said):
+    """One reading of the schedule, and how far it is."""
+
+    reader: str
+    case: str
+    session: int
+    position: int
+    arm: str
+    repeat: bool
+    stage: str
+    opened_at: datetime | None
+    submitted_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Deviation(_Said):
+    """Something that did not go as the protocol says; `review` is what was made of it."""
+
+    id: int
+    kind: str
+    reader: str | None
+    session: int | None
+    position: int | None
+    detail: Mapping[str, Any]
+    at: datetime
+    review: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ ROLES = {
     "token export": "token export",
     "token manage": "token manage",
     "token import": "token import",
+    "token truth": "token truth",
+    "token panel": "token truth of the panel",
     "token service": "token service (admin.)",
     "token elsewhere": "token of coordi­nator elsewhere, all scopes",
 }
@@ -72,6 +74,8 @@ API_LOOK, API_ACT = by_token(LOOK, "read"), by_token(ACT, "manage")
 API_ASK = by_token(ACT, "read")
 API_EXPORT, API_EXPORT_ALL = by_token(LOOK, "export"), by_token(ACT, "export")
 API_IMPORT = by_token(ACT, "import")
+API_TRUTH = by_token(ACT, "truth")
+API_PANEL = Rule(f"{PANEL.words}; tokens: truth", PANEL.may | {"token panel"})
 API_ANY = Rule("whoever has a desk; tokens: read", WITH_A_DESK | {"token read", "token elsewhere"})
 API_CREATE = Rule(
     f"{CREATE.words}; tokens: manage", CREATE.may | {"token manage", "token elsewhere"}
@@ -100,7 +104,7 @@ TABLE: dict[str, dict[str, Rule]] = {
     "home": {"get": LOGGED_IN},
     # Whoever is logged in is led on, by whatever method.
     **{
-        name: dict.fromkeys(("get", "post", "put"), EVERYBODY)
+        name: dict.fromkeys(("get", "post", "put", "delete"), EVERYBODY)
         for name in ("login", "account_login")
     },
     **{name: {"post": EVERYBODY} for name in ("logout", "account_logout")},
@@ -129,8 +133,9 @@ TABLE: dict[str, dict[str, Rule]] = {
     "study-allocation-now": {"get": LOOK},
     **{
         f"study-{name}": {"get": ACT}
-        for name in (*("cases", "case-picture", "place", "imports", "import", "import-now"),)
+        for name in (*("cases", "case-picture", "place", "import", "import-now"),)
     },
+    "study-imports": {"get": ACT, "post": ACT},
     **{f"desk-{name}": {"get": ACT} for name in ("metadata", "frame")},
     "study-nodules": {"get": ACT, "post": ACT},
     "study-look": {"get": ACT, "post": ACT},
@@ -147,7 +152,7 @@ TABLE: dict[str, dict[str, Rule]] = {
     "study-truth-bring": {"post": ACT},
     "study-truth-conclude": {"post": ACT},
     "study-truth-read": {"get": PANEL, "post": PANEL},
-    **{f"api-panel-{name}": {"get": PANEL} for name in ("metadata", "slice")},
+    **{f"api-panel-{name}": {"get": API_PANEL} for name in ("metadata", "slice")},
     "study-review": {"post": ACT},
     "study-exports": {"get": LOOK},
     "study-progress": {"get": LOOK},
@@ -178,18 +183,40 @@ TABLE: dict[str, dict[str, Rule]] = {
     **{
         f"api-desk-{name}": {"get": API_LOOK}
         for name in (
-            *("study", "checklist", "predictions", "versions", "cases", "nodules", "progress"),
-            *("deviations", "signatures", "tasks", "import", "import-series", "import-problems"),
+            *("study", "checklist", "predictions", "failures", "versions", "cases", "progress"),
+            *("deviations", "signatures", "tasks", "truth", "truth-sources", "computation"),
         )
     },
-    **{f"api-desk-{name}": {"get": API_ASK} for name in ("people", "open-points", "accesses")},
+    "api-desk-any-protocol": {"get": API_ANY},
+    "api-desk-templates": {
+        "get": Rule(f"{CREATE.words}; tokens: read", CREATE.may | {"token read", "token elsewhere"})
+    },
+    **{
+        f"api-desk-{name}": {"get": API_ASK}
+        for name in (
+            *("people", "open-points", "accesses", "case-changes", "folders"),
+            *("import", "import-series", "import-problems"),
+            *("case-picture", "case-metadata", "case-slice"),
+        )
+    },
+    "api-desk-case": {"get": API_ASK, "delete": API_IMPORT},
+    "api-desk-nodules": {"get": API_LOOK, "post": API_IMPORT},
+    "api-desk-nodule": {"put": API_IMPORT, "delete": API_IMPORT},
+    "api-desk-nodule-list": {"post": API_IMPORT},
+    "api-desk-archive-search": {"post": API_IMPORT},
+    "api-desk-import-picture": {"get": NOBODY},  # no file lies there: tests/api/test_desk_room.py
+    **{f"api-desk-truth-{name}": {"post": API_TRUTH} for name in ("list", "conclusion")},
+    **{f"api-desk-panel{name}": {"get": API_PANEL} for name in ("", "-nodule")},
+    **{f"api-desk-panel-{name}": {"post": API_PANEL} for name in ("read", "decision")},
+    **{f"api-desk-{name}": {"get": API_ASK, "post": API_ACT} for name in ("key", "proposals")},
+    "api-desk-reviews": {"post": API_ACT},
     **{
         f"api-desk-{name}": {"get": API_LOOK, "post": API_ACT}
         for name in ("allocation", "unlocks", "early-openings")
     },
     "api-desk-waivers": {"get": API_ASK, "post": API_ACT},
     "api-desk-protocol": {"get": API_LOOK, "put": API_ACT},
-    "api-desk-imports": {"get": API_LOOK, "post": API_IMPORT},
+    "api-desk-imports": {"get": API_ASK, "post": API_IMPORT},
     "api-desk-import-file": {"put": API_IMPORT},
     **{
         f"api-desk-import-{name}": {"post": API_IMPORT}
@@ -220,6 +247,7 @@ AFTER_THE_LOCK = frozenset(
             "study-archive",
             "study-results-file",
             "api-desk-archive",
+            "api-desk-computation",
         ),
         *("api-desk-results", "api-desk-result-file"),
     }

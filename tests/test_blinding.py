@@ -80,6 +80,8 @@ def samples(address: Address, readings: list[Reading]) -> list[str]:
             "frame": 0,
             "session": 1,
             "pk": 1,
+            "case_id": reading.case_id,
+            "nodule_id": 1,
             "file_id": 1,
             "series_id": 1,
             "uidb64": "MQ",

@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from reader_study.actions.tokens import make_token
 from reader_study.domain.reading import Stage
-from reader_study.models import Nodule, Role
+from reader_study.models import Nodule, PersonalToken, Role
 from reread_client import Client, Refused, Unreachable
 from tests.dicomweb.series import SERIES, STUDY, a_series
-from tests.factories import DEMONSTRATION, a_member, a_reading, a_study, a_user
+from tests.factories import DEMONSTRATION, a_case, a_member, a_reading, a_study, a_user
 from tests.stack import Workers
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,7 +24,7 @@ def word():
     """The token of somebody who coordinates a study already."""
     user = a_user()
     a_member(a_study(), role=Role.COORDINATOR, user=user)
-    scopes = ("read", "export", "manage", "import")
+    scopes = ("read", "export", "manage", "import", "truth")
     return make_token(user=user, name="t", scopes=scopes, days=1, now=timezone.now())[1]
 
 
@@ -89,6 +89,7 @@ def test_a_study_goes_from_its_protocol_to_an_import_and_back(live_server, word,
         try:
             job = desk.upload("pilot", tmp_path / "ct", nodules=nodules)
             done = desk.wait_for_import("pilot", job.id, every_s=0.2)
+            of_the_desk(desk)
             assert desk.allocate("pilot", every_s=0.2)["readings"] == 1
             assert desk.progress("pilot").of == 1
         finally:
@@ -97,6 +98,52 @@ def test_a_study_goes_from_its_protocol_to_an_import_and_back(live_server, word,
         assert any(each.startswith("AI:") for each in desk.checklist("pilot").missing)
     nodule = Nodule.objects.get(series__case__study__slug="pilot")
     assert nodule.series.series_uid != SERIES  # de-identified, since nothing else was said
+
+
+def of_the_desk(desk: Client) -> None:
+    """Look at the case that came in, change its nodules, and load a truth."""
+    (case,), (nodule,) = desk.cases("pilot"), desk.nodules("pilot")
+    assert (case.nodules, nodule.centre_mm, nodule.case) == (1, (0, 0, 15), case.case)
+    more = desk.place_nodule("pilot", nodule.series, (1, 1, 9), diameter_mm=5)
+    assert desk.move_nodule("pilot", more.id, (2, 2, 9)).diameter_mm is None
+    desk.remove_nodule("pilot", more.id)
+    with pytest.raises(Refused, match="nothing here"):
+        desk.remove_nodule("pilot", more.id)
+    header = "patient,study,series,nodule,x,y,z\n"
+    listed = desk.import_nodules("pilot", f"{header}P-1,9,9.9,N9,0,0,0\n", dry_run=True)
+    assert (listed.added, len(listed.problems)) == ({}, 1)
+    truths = f"case,nodule,truth,source\n{case.case},1,benign,follow-up\n"
+    assert desk.load_truths("pilot", truths, every_s=0.2)["new"] == 1
+    assert (desk.truth_room("pilot").known, desk.truth_room("pilot").rules) == (1, None)
+
+
+@pytest.mark.orthanc
+def test_an_archive_is_searched_and_a_panel_reads(live_server, settings, word, orthanc, tmp_path):
+    settings.ARCHIVE_DIR = tmp_path / "archive"
+    settings.IMPORT_URL, settings.IMPORT_TOKEN = orthanc.url, orthanc.token
+    uid = "1.2.826.0.1.3680043.8.498.78"
+    orthanc.upload(a_series(tmp_path / "ct", study=uid, series=f"{uid}.1"))
+    study = a_study(is_open=False, truth={"panel": {"reads": 1}})
+    nodule = a_case(study).series.get().nodules.get()
+    panellist = a_member(study, Role.TRUTH_PANEL).user
+    a_member(study, Role.COORDINATOR, PersonalToken.objects.get().user)
+    with Client(live_server.url, token=word) as desk:
+        there = desk.search_archive(study.slug, patient="P-1", days="2020-01-01 to 2020-12-31")
+        found = next(each for each in there if each.uid == uid)
+        assert list(found.series) == [f"{uid}.1"]
+        assert desk.search_archive(study.slug, patient="nobody") == []
+        job = desk.import_from_archive(study.slug, [(found.uid, *found.series)])
+        assert (job.source, job.state) == ("archive", "waiting")
+        assert desk.import_folders(study.slug) == []
+    _, mine = make_token(user=panellist, name="t", scopes=["truth"], days=1, now=timezone.now())
+    with Client(live_server.url, token=mine) as panel:
+        (waits,) = panel.panel_list(study.slug)
+        assert (waits.id, waits.read_at) == (nodule.pk, None)
+        assert panel.panel_nodule(study.slug, waits.id).said == []
+        read = panel.read_for_panel(study.slug, waits.id, "benign", confidence=80)
+        assert read.read_at is not None
+        with pytest.raises(Refused, match="before"):
+            panel.read_for_panel(study.slug, waits.id, "malignant", confidence=80)
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_was(live_server, tmp_path):

@@ -33,7 +33,8 @@ PROMISED = (
     *("not_a_server_error", "status_code_conformance"),
     *("content_type_conformance", "response_schema_conformance"),
 )
-ALL_SCOPES = ("read", "export", "manage", "import")
+NAMED = ("slug", "reading_id", "file_id", "series_id", "case_id", "nodule_id")
+ALL_SCOPES = ("read", "export", "manage", "import", "truth")
 
 
 @pytest.fixture
@@ -62,7 +63,10 @@ def test_no_call_fails_and_every_answer_is_as_described(live_server, world, caps
     raw = yaml.safe_load(DESCRIPTION.read_text())
     schema = schemathesis.openapi.from_dict(raw)
     checks = CHECKS.get_by_names(list(PROMISED))
-    who = {role: headers_of(world, role, live_server.url) for role in ("reader", "coordinator")}
+    who = {
+        role: headers_of(world, role, live_server.url)
+        for role in ("reader", "coordinator", "panel")
+    }
     if EXAMPLES > FEW:
         roles = ("reader elsewhere", "coordinator elsewhere", "administrator", "investigator")
         who |= {role: headers_of(world, role, live_server.url) for role in roles}
@@ -116,7 +120,7 @@ def known_of(world: World) -> dict[str, Any]:
     uids = [series.study_uid, series.series_uid, f"{series.series_uid}.1"]
     names = ("study_uid", "series_uid", "instance_uid")
     return {
-        **{name: world.values[name] for name in ("slug", "reading_id", "file_id", "series_id")},
+        **{name: world.values[name] for name in NAMED},
         "id": world.values["pk"],
         "pk": world.values["pk"],
         "number": 1,

@@ -4,15 +4,18 @@ import json
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import ProgrammingError, transaction
 from django.urls import reverse
 
 from reader_study.actions.cases import site_archive
+from reader_study.actions.conduct import lock_database, open_points
 from reader_study.actions.desk import run_desk_task
 from reader_study.actions.reference import load_reference
 from reader_study.actions.verification import verify_study
 from reader_study.domain.truth import Panel, standing
 from reader_study.domain.truth_list import There, place_truths, read_truths
-from reader_study.models import Access, DeskTask, Nodule, Role
+from reader_study.exports.archive import panel_rows
+from reader_study.models import Access, DeskTask, Nodule, Record, Role
 from reader_study.models.reference import PanelRead, ReferenceStandard
 from reader_study.models.rights import RIGHTS, RIGHTS_OF_THE_WORKER
 from tests.dicomweb.series import a_series
@@ -147,6 +150,93 @@ def test_a_panel_reads_apart_a_third_decides_and_the_worker_stores_it(client, st
     result = verify_study(study)
     assert (result.broken, result.counts["panel_read"]) == (None, 5)
     assert result.counts["panel_decision"] == 1
+
+
+FORM = {
+    "labels": {"undetermined": None},
+    "confidence": None,
+    "note": "none",
+    "questions": [
+        {
+            "name": "why",
+            "label": "What decided it",
+            "kind": "single_choice",
+            "cannot_assess": True,
+            "options": [{"value": "fat", "label": "Fat"}, {"value": "edge", "label": "Its edge"}],
+        },
+        {
+            "name": "sharp",
+            "label": "How sharp",
+            "kind": "scale",
+            "scale": {"min": 1, "max": 5},
+            "when": {"question": "why", "is": "edge"},
+        },
+    ],
+}
+
+
+def test_what_a_panel_is_asked_is_recorded_shown_to_who_decides_stored_and_exported(client):
+    study = a_study(truth={"panel": {"reads": 2, "form": FORM}})
+    nodule = a_case(study).series.get().nodules.get()
+    one, two, three = (a_member(study, Role.TRUTH_PANEL) for _ in range(3))
+    desk = a_member(study, Role.COORDINATOR)
+    plain = {"confidence": "", "note": ""}
+    with as_role(SITE, RIGHTS):
+        for sent, says in (
+            ({}, "What decided it: not answered yet."),
+            ({"q-why": "edge"}, "How sharp: not answered yet."),
+            ({"q-why": "edge", "q-sharp": "nine"}, "How sharp: a number is needed."),
+            ({"q-why": "edge", "q-sharp": "9"}, "How sharp: between 1 and 5."),
+            ({"q-why": "luck"}, "What decided it: not one of the options."),
+            ({"q-why": "fat", "note": "x"}, "The form of this panel has no note."),
+        ):
+            refusal = say(client, one, nodule, BENIGN, **{**plain, **sent})
+            assert (refusal.status_code, says in refusal.content.decode()) == (409, True), sent
+        assert say(client, one, nodule, "undetermined", **plain).status_code == 409
+        given = {**plain, "q-why": "edge", "q-sharp": "4"}
+        assert say(client, one, nodule, MALIGNANT, **given).status_code == 302
+        left = {**plain, "q-why-cannot": "on", "q-sharp": "4"}  # what is not asked is dropped
+        assert say(client, two, nodule, BENIGN, **left).status_code == 302
+        client.force_login(three.user)
+        address = reverse("study-truth-read", args=[study.slug, nodule.pk])
+        page = client.get(address).content.decode()
+        assert "What decided it: Its edge<br>How sharp: 4" in page
+        assert "What decided it: cannot be assessed" in page
+        decided = {"q-why": "fat", "decide": "", "note": "fat inside"}
+        assert say(client, three, nodule, BENIGN, **{**plain, **decided}).status_code == 302
+        with pytest.raises(ProgrammingError), transaction.atomic():
+            list(panel_rows(study))  # sealed until the lock
+
+    work(study, "conclude", client, desk)
+
+    stored = ReferenceStandard.objects.get(nodule=nodule)
+    assert stored.malignant is False
+    assert [each["answers"] for each in stored.detail["reads"]] == [
+        {"why": {"value": "edge"}, "sharp": {"value": 4}},
+        {"why": {"cannot_assess": True}},
+    ]
+    assert stored.detail["adjudicated"]["answers"] == {"why": {"value": "fat"}}
+    assert verify_study(study).broken is None
+    versions = Record.objects.filter(study=study, kind__startswith="panel").values_list("version")
+    assert set(versions) == {(2,)}
+    accepted = {point.kind: "accepted" for point in open_points(study)}
+    lock_database(study=study, by=desk.user, statement="Done.", accepted=accepted, now=NOW)
+    with as_role(SITE, RIGHTS):
+        rows = [row[3:7] for row in panel_rows(study)]
+    assert sorted(rows[:5]) == sorted(
+        [
+            [one.pseudonym, "read", "verdict", '"malignant"'],
+            [one.pseudonym, "read", "why", '"edge"'],
+            [one.pseudonym, "read", "sharp", "4"],
+            [two.pseudonym, "read", "verdict", '"benign"'],
+            [two.pseudonym, "read", "why", "null"],
+        ]
+    )
+    assert rows[5:] == [
+        [three.pseudonym, "decision", "verdict", '"benign"'],
+        [three.pseudonym, "decision", "note", '"fat inside"'],
+        [three.pseudonym, "decision", "why", '"fat"'],
+    ]
 
 
 def a_list(text):

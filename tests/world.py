@@ -91,15 +91,18 @@ def a_world(settings: Any, tmp_path: Path) -> World:
         client.force_login(user)
         clients[role] = (client, {})
     clients["service"] = caller(settings.SERVICE_TOKEN)
-    for scope in ("read", "export", "manage", "import"):
+    for scope in ("read", "export", "manage", "import", "truth"):
         clients[f"token {scope}"] = caller(a_word(users["coordinator"], scope))
+    clients["token panel"] = caller(a_word(users["panel"], "truth"))
     clients["token service"] = caller(a_word(users["administrator"], "service"))
-    everything = ("read", "export", "manage", "import")
+    everything = ("read", "export", "manage", "import", "truth")
     clients["token elsewhere"] = caller(a_word(elsewhere.user, *everything))
     values = {
         "slug": study.slug,
         "reading_id": reading.pk,
         "pk": job.pk,
+        "case_id": reading.case_id,
+        "nodule_id": series.nodules.get().pk,
         "file_id": file.pk,
         "series_id": found.pk,
         "session": 1,

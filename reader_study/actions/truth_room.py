@@ -5,17 +5,31 @@ functions of the database that have their own conditions: who has read, not what
 who may adjudicate, the reads of a nodule that do not agree.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 
+from reader_study.actions.accesses import note_access
 from reader_study.actions.desk import ask
 from reader_study.actions.locked import must_not_be_locked
+from reader_study.actions.pseudonyms import panel_pseudonym
 from reader_study.domain.errors import TruthRefused
-from reader_study.domain.truth import VERDICTS, Panel, Verdict, standing
-from reader_study.models import DeskTask, DeskTaskKind, Membership, Nodule, Role, Study, User
+from reader_study.domain.panel_form import PanelForm, Verdict
+from reader_study.domain.truth import Panel, standing
+from reader_study.models import (
+    Accessed,
+    DeskTask,
+    DeskTaskKind,
+    Membership,
+    Nodule,
+    PersonalToken,
+    Role,
+    Study,
+    User,
+)
 from reader_study.models.reference import PanelDecision, PanelRead
 
 NOTE_LIMIT = 1000
@@ -35,8 +49,9 @@ class Said(NamedTuple):
 
     member: str
     verdict: Verdict
-    confidence: int
+    confidence: int | None
     note: str
+    answers: dict[str, Any]
     at: datetime
 
 
@@ -75,6 +90,40 @@ def panel_of(study: Study) -> Panel:
     if panel is None:
         raise TruthRefused("The protocol of this study has no truth panel.")
     return panel
+
+
+class SeenSeries(NamedTuple):
+    """The series of a nodule under the names that it has for one member of the panel."""
+
+    study_uid: str
+    series_uid: str
+    frame_of_reference_uid: str
+    slices: int
+    dicomweb: str
+
+
+def series_for(member: Membership, nodule: Nodule) -> SeenSeries:
+    """Return the series of `nodule` as `member` of the panel may ask for its images."""
+    series = nodule.series
+    return SeenSeries(
+        study_uid=panel_pseudonym(member, nodule, series.study_uid),
+        series_uid=panel_pseudonym(member, nodule, series.series_uid),
+        frame_of_reference_uid=panel_pseudonym(member, nodule, series.frame_of_reference_uid),
+        slices=series.slices,
+        dicomweb=f"/api/panel/{nodule.pk}/dicomweb",
+    )
+
+
+def one_to_read(member: Membership, nodule_id: int) -> ToRead:
+    """Return a nodule of the study, and whether it waits for `member`.
+
+    Raises:
+        Nodule.DoesNotExist: the study has no such nodule.
+    """
+    found = next((each for each in to_read(member) if each.nodule.pk == nodule_id), None)
+    if found is None:
+        raise Nodule.DoesNotExist
+    return found
 
 
 def to_read(member: Membership) -> list[ToRead]:
@@ -129,10 +178,36 @@ def reads_to_adjudicate(member: Membership, nodule: Nodule) -> list[Said]:
     """
     panel = panel_of(member.study)
     with connection.cursor() as cursor:
-        cursor.execute("select * from reread_panel_reads(%s, %s)", [nodule.pk, member.user_id])
-        said = [Said(*row) for row in cursor]
+        cursor.execute(
+            "select member, verdict, confidence, note, answers::text, at "
+            "from reread_panel_reads(%s, %s)",
+            [nodule.pk, member.user_id],
+        )
+        said = [
+            Said(member, verdict, confidence, note, json.loads(answers), at)
+            for member, verdict, confidence, note, answers, at in cursor
+        ]
     stands = standing(panel, [each.verdict for each in said], None)
     return said if stands.to_adjudicate else []
+
+
+def see_reads(
+    *, member: Membership, nodule: Nodule, now: datetime, token: PersonalToken | None = None
+) -> list[Said]:
+    """Return what `reads_to_adjudicate` does, once the access log has it."""
+    if member.study.rules.truth.panel is None:
+        return []
+    said = reads_to_adjudicate(member, nodule)
+    if said:
+        note_access(
+            Accessed.TRUTH,
+            user=member.user,
+            study=member.study,
+            case=nodule.series.case,
+            token=token,
+            now=now,
+        )
+    return said
 
 
 @transaction.atomic
@@ -141,21 +216,29 @@ def record_read(
     member: Membership,
     nodule: Nodule,
     verdict: str,
-    confidence: int,
+    confidence: int | None,
     note: str,
+    answers: Mapping[str, Any] | None = None,
     now: datetime,
 ) -> None:
     """Record what a member of the panel says of a nodule, once and for all.
 
     Raises:
-        TruthRefused: there is no panel, the read is not complete, or it was given before.
+        TruthRefused: there is no panel, the read is not what the protocol's form asks for, or it
+            was given before.
         StudyLocked: the database of the study is locked.
     """
     study = Study.objects.select_for_update(no_key=True).get(pk=member.study_id)
     must_not_be_locked(study)
-    panel_of(study)
-    note = _checked(verdict, note)
-    if not 0 <= confidence <= 100:
+    form = panel_of(study).form
+    note, given = _checked(form, verdict, note, answers or {})
+    if form.note == "required" and not note:
+        raise TruthRefused("A note is needed.")
+    if form.note == "none" and note:
+        raise TruthRefused("The form of this panel has no note.")
+    if form.confidence is None and confidence is not None:
+        raise TruthRefused("The form of this panel does not ask how sure you are.")
+    if form.confidence is not None and not (confidence is not None and 0 <= confidence <= 100):
         raise TruthRefused("Say how sure you are, from 0 to 100.")
     try:
         with transaction.atomic():
@@ -165,6 +248,7 @@ def record_read(
                 verdict=verdict,
                 confidence=confidence,
                 note=note,
+                answers=given,
                 at=now,
             )
     except IntegrityError:
@@ -173,31 +257,53 @@ def record_read(
 
 @transaction.atomic
 def record_decision(
-    *, member: Membership, nodule: Nodule, verdict: str, note: str, now: datetime
+    *,
+    member: Membership,
+    nodule: Nodule,
+    verdict: str,
+    note: str,
+    answers: Mapping[str, Any] | None = None,
+    now: datetime,
 ) -> None:
     """Record what a nodule is on which the panel did not agree, and why.
 
     Raises:
-        TruthRefused: it is none that `member` may decide on, or there is no reason.
+        TruthRefused: it is none that `member` may decide on, there is no reason, or the answers
+            are not what the protocol's form asks for.
         StudyLocked: the database of the study is locked.
     """
     study = Study.objects.select_for_update(no_key=True).get(pk=member.study_id)
     must_not_be_locked(study)
-    note = _checked(verdict, note)
+    note, given = _checked(panel_of(study).form, verdict, note, answers or {})
     if not note:
         raise TruthRefused("Say why the nodule is what you say.")
     if not reads_to_adjudicate(member, nodule):
         raise TruthRefused("There is nothing for you to decide about this nodule.")
-    PanelDecision.objects.create(nodule=nodule, member=member, verdict=verdict, note=note, at=now)
+    PanelDecision.objects.create(
+        nodule=nodule, member=member, verdict=verdict, note=note, answers=given, at=now
+    )
 
 
-def _checked(verdict: str, note: str) -> str:
-    if verdict not in VERDICTS:
-        raise TruthRefused("Say what the nodule is: malignant, benign, or undetermined.")
-    note = note.strip()
+def _checked(
+    form: PanelForm, verdict: str, note: str, answers: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Return the note and the answers as they are stored."""
+    if verdict not in form.offered:
+        raise TruthRefused(f"Say what the nodule is: {', '.join(form.offered)}.")
+    note = note.replace("\0", "").strip()
     if len(note) > NOTE_LIMIT:
         raise TruthRefused(f"A note has at most {NOTE_LIMIT} characters.")
-    return note
+    given = form.asked(answers)
+    problems = form.problems(given)
+    if problems:
+        labels = {each.name: each.label for each in form.questions}
+        name = problems[0].question
+        told = problems[0].detail.removeprefix(f"{labels.get(name)}: ")
+        raise TruthRefused(
+            f"{labels.get(name, name or 'The answers')}: {told}.",
+            problems=[{"place": each.question, "detail": each.detail} for each in problems],
+        )
+    return note, given
 
 
 def request_truths(*, study: Study, text: str, by: User, now: datetime, dry_run: bool) -> DeskTask:

@@ -126,6 +126,8 @@ def _detail(panel: Panel, reads: list[PanelRead], decision: PanelDecision | None
                 "member": read.member.pseudonym,
                 "verdict": read.verdict,
                 "confidence": read.confidence,
+                "note": read.note,
+                "answers": read.answers,
                 "at": read.at.isoformat(),
             }
             for read in reads
@@ -135,6 +137,7 @@ def _detail(panel: Panel, reads: list[PanelRead], decision: PanelDecision | None
         said["adjudicated"] = {
             "member": decision.member.pseudonym,
             "note": decision.note,
+            "answers": decision.answers,
             "at": decision.at.isoformat(),
         }
     return said

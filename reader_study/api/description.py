@@ -114,6 +114,11 @@ class AnswersField(serializers.JSONField):
     """A filled-in form."""
 
 
+@extend_schema_field(_ref("Section"))
+class SectionField(serializers.DictField):
+    """Answers of one section; whether they fit their questions is the domain's to say."""
+
+
 @extend_schema_field(_ref("PatientPoint"))
 class PointField(serializers.ListField):
     """A point of the patient, LPS millimetres, or a direction there."""

@@ -39,6 +39,10 @@ log = logging.getLogger(__name__)
 MOST_SLICES = 32  # in one answer
 
 
+# Of the headers of a series, in the API's description.
+HEADERS = {"type": "array", "items": {"type": "object"}}
+
+
 class ImagesUnavailable(APIException):
     """The archive does not answer just now."""
 
@@ -113,7 +117,7 @@ def _seen(archive: Archive, reading_id: int, study_uid: str, series_uid: str) ->
 class ReadingMetadataView(ImagesView):
     """The headers of a series, slice after slice along their normal."""
 
-    @extend_schema(responses={(200, DICOM_JSON): {"type": "array", "items": {"type": "object"}}})
+    @extend_schema(responses={(200, DICOM_JSON): HEADERS})
     def get(
         self, request: Request, reading_id: int, study_uid: str, series_uid: str
     ) -> HttpResponse:

@@ -1,52 +1,48 @@
 """Images for the truth panel: of the nodule at hand, and nothing of the AI or of other reads."""
 
 import json
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import ClassVar
 
 from django.http import HttpResponse
 from django.urls import path
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from reader_study.actions.accesses import note_access
 from reader_study.actions.cases import site_archive
 from reader_study.actions.pseudonyms import panel_pseudonym
-from reader_study.api.access import AnyType, Session
+from reader_study.api.desk.base import AnyType, DeskView
 from reader_study.api.dicomweb import DICOM_JSON
-from reader_study.api.images import ImagesUnavailable
+from reader_study.api.images import HEADERS, ImagesUnavailable
 from reader_study.dicomweb import multipart
 from reader_study.dicomweb.archive import Archive
 from reader_study.dicomweb.errors import ArchiveUnavailable, NotInArchive
 from reader_study.dicomweb.metadata import for_reader, value_of
-from reader_study.models import Accessed, Membership, Nodule, Role, User
+from reader_study.models import Accessed, Membership, Nodule, Role, Scope
 
 
-class PanelView(APIView):
+class PanelView(DeskView):
     """A view for a member of a study's truth panel, about one of its nodules."""
 
-    authentication_classes = [Session]
-    permission_classes = [IsAuthenticated]
+    scopes: ClassVar[Mapping[str, Scope]] = dict.fromkeys(("GET", "HEAD"), Scope.TRUTH)
     content_negotiation_class = AnyType
 
-    def find(
-        self, request: Request, pk: int, study_uid: str, series_uid: str
-    ) -> tuple[Membership, Nodule]:
+    def find(self, pk: int, study_uid: str, series_uid: str) -> tuple[Membership, Nodule]:
         """Return the caller's membership, and the nodule whose series has these pseudonyms.
 
         Raises:
             NotFound: the caller is not on the panel of its study, or it has other pseudonyms.
         """
-        assert isinstance(request.user, User)  # what IsAuthenticated lets through
         nodule = Nodule.objects.filter(pk=pk).select_related("series__case").first()
         mine = (
             nodule
             and Membership.objects.filter(
-                study=nodule.series.case.study_id, user=request.user, role=Role.TRUTH_PANEL
+                study=nodule.series.case.study_id, user=self.user, role=Role.TRUTH_PANEL
             )
             .select_related("study")
             .first()
@@ -58,24 +54,22 @@ class PanelView(APIView):
             raise NotFound
         case = nodule.series.case
         note_access(
-            Accessed.IMAGES, user=request.user, study=mine.study, case=case, now=timezone.now()
+            Accessed.IMAGES,
+            user=self.user,
+            study=mine.study,
+            case=case,
+            token=self.token,
+            now=timezone.now(),
         )
         return mine, nodule
-
-    def finalize_response(
-        self, request: Request, response: Response, *args: object, **kwargs: object
-    ) -> Response:
-        response = super().finalize_response(request, response, *args, **kwargs)
-        response.setdefault("Cache-Control", "private, no-store")
-        return response
 
 
 class PanelMetadataView(PanelView):
     """The headers of the nodule's series, by the allow-list of readers."""
 
-    @extend_schema(exclude=True)
+    @extend_schema(operation_id="get_panel_metadata", responses={(200, DICOM_JSON): HEADERS})
     def get(self, request: Request, pk: int, study_uid: str, series_uid: str) -> HttpResponse:
-        mine, nodule = self.find(request, pk, study_uid, series_uid)
+        mine, nodule = self.find(pk, study_uid, series_uid)
         series = nodule.series
         try:
             headers = site_archive().series_metadata(series.study_uid, series.series_uid)
@@ -91,11 +85,14 @@ class PanelMetadataView(PanelView):
 class PanelSliceView(PanelView):
     """One slice by its number along the normal of the series, from 1: the image as it is stored."""
 
-    @extend_schema(exclude=True)
+    @extend_schema(
+        operation_id="get_panel_slice",
+        responses={(200, "image/jls"): OpenApiTypes.BINARY},
+    )
     def get(
         self, request: Request, pk: int, study_uid: str, series_uid: str, number: int
     ) -> HttpResponse:
-        _, nodule = self.find(request, pk, study_uid, series_uid)
+        _, nodule = self.find(pk, study_uid, series_uid)
         series = nodule.series
         archive = site_archive()
         try:

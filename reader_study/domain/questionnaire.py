@@ -1,6 +1,6 @@
 """The questions of a study."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema, field_validator, model_validator
@@ -183,16 +183,21 @@ class Questionnaire(Strict):
         wrong = Mistakes()
         parts = (("case", self.case), ("nodule", self.nodule), ("mark", self.mark))
         for part, questions in parts:
-            earlier: dict[str, Question] = {}
-            for number, question in enumerate(questions):
-                if question.when:
-                    _check_condition(wrong, question.when, earlier, part, number)
-                if question.computed:
-                    every = {each.name: each for each in questions}
-                    _check_computed(wrong, question, every, part, number)
-                earlier[question.name] = question
+            check_questions(wrong, part, questions)
         wrong.tell()
         return self
+
+
+def check_questions(wrong: Mistakes, part: str, questions: Sequence[Question]) -> None:
+    """Note in `wrong` which conditions and computed answers of `questions` cannot hold."""
+    earlier: dict[str, Question] = {}
+    for number, question in enumerate(questions):
+        if question.when:
+            _check_condition(wrong, question.when, earlier, part, number)
+        if question.computed:
+            every = {each.name: each for each in questions}
+            _check_computed(wrong, question, every, part, number)
+        earlier[question.name] = question
 
 
 def _check_condition(

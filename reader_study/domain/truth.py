@@ -5,11 +5,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field
 
+from reader_study.domain.panel_form import VERDICTS, PanelForm, Verdict
 from reader_study.domain.strict import Strict, later
-
-# What a truth panel may say of a nodule.
-VERDICTS = ("malignant", "benign", "undetermined")
-Verdict = Literal["malignant", "benign", "undetermined"]
 
 
 class Panel(Strict):
@@ -17,12 +14,14 @@ class Panel(Strict):
 
     With `agreement` of all, every read has to say the same; with a majority, more than half of
     them. Where that is not so, a member who has not read the nodule adjudicates, seeing the
-    reads; by `consensus` any member enters what the panel has agreed on.
+    reads; by `consensus` any member enters what the panel has agreed on. `form` is what they are
+    asked; the verdict alone decides whether they agree.
     """
 
     reads: int = Field(default=2, ge=1, le=15)
     agreement: Literal["all", "majority"] = "all"
     adjudication: Literal["another_member", "consensus"] = "another_member"
+    form: PanelForm = later(PanelForm())
 
 
 class Truth(Strict):

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from reader_study.domain.findings import Lesion, match
-from reader_study.domain.truth import VERDICTS
+from reader_study.domain.panel_form import VERDICTS
 
 COLUMNS = ("case", "truth", "source")
 MOST_LINES = 100_000

@@ -56,6 +56,17 @@ REFERENCE = (
     Column("loaded_at", "time, UTC", "when it was loaded"),
 )
 
+PANEL = (
+    Column("case", "text", "the case's pseudonym"),
+    Column("nodule", "integer", "the nodule's number in its case"),
+    Column("nodule_id", "integer", "the nodule in the whole study"),
+    Column("member", "text", "the pseudonym of who said it"),
+    Column("part", "text", "read; or decision, where the panel did not agree"),
+    Column("question", "text", "verdict, confidence, note, or the name of a question of its form"),
+    Column("value", "JSON", "the answer; null: it cannot be assessed"),
+    Column("at", "time, UTC", "when it was said, once and for all"),
+)
+
 EVENTS = (
     Column("reader", "text", "the reader's pseudonym"),
     Column("case", "text", "the case's pseudonym"),
@@ -82,6 +93,7 @@ TABLES = {
     "allocation": ALLOCATION,
     "nodules": NODULES,
     "reference": REFERENCE,
+    "panel": PANEL,
     "events": EVENTS,
     "records": RECORDS,
 }
@@ -138,6 +150,32 @@ def reference_rows(study: Study) -> Iterator[list[Any]]:
             malignant, source, detail, loaded_at = truths[each.pk]
             place = [each.series.case.pseudonym, each.number, each.pk]
             yield [*place, words[malignant], source, detail, time_of(loaded_at)]
+
+
+def panel_rows(study: Study) -> Iterator[list[Any]]:
+    """Yield all that the truth panel answered, by the function of the database that guards it.
+
+    Raises:
+        django.db.ProgrammingError: the study's database is not locked.
+    """
+    said: dict[int, list[tuple[Any, ...]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select nodule, member, part, verdict, confidence, note, answers::text, at "
+            "from reread_unsealed_panel(%s)",
+            [study.pk],
+        )
+        for row in cursor:
+            said.setdefault(row[0], []).append(row[1:])
+    for each in _nodules(study):
+        place = [each.series.case.pseudonym, each.number, each.pk]
+        for member, part, verdict, confidence, note, answers, at in said.get(each.pk, []):
+            given = {"verdict": verdict, "confidence": confidence, "note": note or None}
+            found = {name: value for name, value in given.items() if value is not None}
+            found |= {name: answer.get("value") for name, answer in json.loads(answers).items()}
+            for name, value in found.items():
+                text = json.dumps(value, ensure_ascii=False)
+                yield [*place, member, part, name, text, time_of(at)]
 
 
 def _nodules(study: Study) -> Iterator[Nodule]:
@@ -230,6 +268,7 @@ def write_archive_tables(study: Study, folder: Path) -> dict[str, int]:
         "allocation": allocation_rows,
         "nodules": nodule_rows,
         "reference": reference_rows,
+        "panel": panel_rows,
         "events": event_rows,
         "records": record_rows,
     }

@@ -77,6 +77,8 @@ def sample(address: Address, reading: Reading, slug: str, uids: list[str]) -> st
         "frame": 0,
         "session": 1,
         "pk": 1,
+        "case_id": reading.case_id,
+        "nodule_id": 1,
         "file_id": 1,
         "series_id": 1,
         "uidb64": "MQ",

@@ -201,11 +201,28 @@ CONTENTS = {
             *("t.at", "t.nonce"),
         ),
     ),
+    ("panel_read", 2): Content(
+        f"reader_study_panelread t join reader_study_nodule n on n.id = t.nodule_id {_OF_A_NODULE}",
+        "c.study_id",
+        (
+            *("t.id", "t.nodule_id", "t.member_id", "t.verdict", "t.confidence", "t.note"),
+            *("t.answers", "t.at", "t.nonce"),
+        ),
+    ),
     ("panel_decision", 1): Content(
         "reader_study_paneldecision t "
         f"join reader_study_nodule n on n.id = t.nodule_id {_OF_A_NODULE}",
         "c.study_id",
         ("t.id", "t.nodule_id", "t.member_id", "t.verdict", "t.note", "t.at", "t.nonce"),
+    ),
+    ("panel_decision", 2): Content(
+        "reader_study_paneldecision t "
+        f"join reader_study_nodule n on n.id = t.nodule_id {_OF_A_NODULE}",
+        "c.study_id",
+        (
+            *("t.id", "t.nodule_id", "t.member_id", "t.verdict", "t.note", "t.answers", "t.at"),
+            "t.nonce",
+        ),
     ),
     ("deviation_review", 1): Content(
         "reader_study_deviationreview t join reader_study_deviation d on d.id = t.deviation_id",

@@ -5,7 +5,7 @@ from uuid import uuid4
 from django.db import models
 from django.db.models import Q
 
-from reader_study.domain.truth import VERDICTS
+from reader_study.domain.panel_form import VERDICTS
 from reader_study.models.account import Membership
 from reader_study.models.study import Nodule
 
@@ -32,14 +32,16 @@ class ReferenceStandard(models.Model):
 class PanelRead(models.Model):
     """What one member of the truth panel says of a nodule, without AI and without the others.
 
-    The web server writes it and cannot read it. A database trigger refuses every change.
+    `answers` are those to the other questions of the protocol's form. The web server writes it
+    and cannot read it. A database trigger refuses every change.
     """
 
     nodule = models.ForeignKey(Nodule, models.PROTECT, related_name="+")
     member = models.ForeignKey(Membership, models.PROTECT, related_name="+")
     verdict = models.CharField(max_length=16)
-    confidence = models.PositiveSmallIntegerField(help_text="From 0 to 100.")
+    confidence = models.PositiveSmallIntegerField(null=True, help_text="0 to 100; null: not asked.")
     note = models.CharField(max_length=1000, blank=True)
+    answers = models.JSONField(default=dict)
     at = models.DateTimeField()
     nonce = models.UUIDField(default=uuid4, editable=False)
 
@@ -64,6 +66,7 @@ class PanelDecision(models.Model):
     member = models.ForeignKey(Membership, models.PROTECT, related_name="+")
     verdict = models.CharField(max_length=16)
     note = models.CharField(max_length=1000)
+    answers = models.JSONField(default=dict)
     at = models.DateTimeField()
     nonce = models.UUIDField(default=uuid4, editable=False)
 

@@ -105,4 +105,5 @@ FUNCTIONS = (
     "reread_panel_done(bigint)",
     "reread_panel_disagreements(bigint, bigint)",
     "reread_panel_reads(bigint, bigint)",
+    "reread_unsealed_panel(bigint)",
 )

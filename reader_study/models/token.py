@@ -11,7 +11,8 @@ class Scope(models.TextChoices):
     READ = "read", "look at studies: their state, people, cases and progress"
     EXPORT = "export", "download what was recorded, and results after the lock"
     MANAGE = "manage", "set studies up and conduct them"
-    IMPORT = "import", "bring cases and nodules in"
+    IMPORT = "import", "bring cases and nodules in, change them and take them out"
+    TRUTH = "truth", "load what is known of nodules, and read for the truth panel"
     SERVICE = "service", "read the image archive by DICOMweb, as the inference worker does"
 
 

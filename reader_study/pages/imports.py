@@ -57,13 +57,16 @@ PICTURES_A_PAGE = 24
 
 @login_required
 @never_cache
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 def imports(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show what was brought in, and the ways to bring more in; search the archive if asked to."""
+    """Show what was brought in, and the ways to bring more in; search the archive if asked to.
+
+    A search is posted, since addresses are kept in logs and a patient's number has no place there.
+    """
     study = member(request, slug, Role.COORDINATOR)
-    asked = {name: request.GET.get(name, "").strip() for name in ("patient", "days", "modality")}
+    asked = {name: request.POST.get(name, "").strip() for name in ("patient", "days", "modality")}
     found: list[dict[str, Any]] | None = None
-    if "search" in request.GET:
+    if "search" in request.POST:
         try:
             found = search_archive(
                 patient=asked["patient"], days=asked["days"], modality=asked["modality"] or "CT"

@@ -11,25 +11,26 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from reader_study.actions.accesses import note_access
-from reader_study.actions.pseudonyms import panel_pseudonym
 from reader_study.actions.readiness import reference_counts
 from reader_study.actions.truth_room import (
+    one_to_read,
     panel_member,
     panel_progress,
-    reads_to_adjudicate,
     record_decision,
     record_read,
     request_conclusion,
     request_truths,
+    see_reads,
+    series_for,
     sources_of,
     tasks_of,
     to_read,
 )
 from reader_study.domain.errors import Refusal
-from reader_study.domain.truth import VERDICTS
-from reader_study.models import Accessed, DeskTaskStatus, Membership, Nodule, Role, Study, User
+from reader_study.domain.panel_form import PanelForm
+from reader_study.models import DeskTaskStatus, Membership, Nodule, Role, Study, User
 from reader_study.pages.access import is_coordinator, member
+from reader_study.pages.panel_form import answers_sent, fields_of
 
 SIZE_LIMIT = 2_000_000
 DESK = (Role.COORDINATOR, Role.INVESTIGATOR)
@@ -94,10 +95,15 @@ def read(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Show a nodule to a member of the panel, without AI, and take in what they say of it."""
     study = member(request, slug, Role.TRUTH_PANEL)
     mine = _membership(request, study)
-    found = Nodule.objects.of_study(study).filter(pk=pk).select_related("series__case").first()
-    if mine is None or found is None:
+    if mine is None:
         raise Http404
-    said = reads_to_adjudicate(mine, found) if study.rules.truth.panel else []
+    try:
+        line = one_to_read(mine, pk)
+    except Nodule.DoesNotExist:
+        raise Http404 from None
+    found = line.nodule
+    panel = study.rules.truth.panel
+    form = panel.form if panel else PanelForm()
     refusal = None
     if request.method == "POST":
         given: dict[str, Any] = {
@@ -105,6 +111,7 @@ def read(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             "nodule": found,
             "verdict": request.POST.get("verdict", ""),
             "note": request.POST.get("note", ""),
+            "answers": answers_sent(form, request.POST),
             "now": timezone.now(),
         }
         confidence = request.POST.get("confidence", "")
@@ -113,23 +120,24 @@ def read(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
                 record_decision(**given)
             else:
                 sure = int(confidence) if confidence.isdecimal() and len(confidence) < 4 else -1
-                record_read(**given, confidence=sure)
+                record_read(**given, confidence=None if form.confidence is None else sure)
             messages.success(request, "It is recorded.")
             return redirect(_next(slug, mine))
         except Refusal as refused:
             refusal = refused
-    if said:
-        note_access(
-            Accessed.TRUTH, user=mine.user, study=study, case=found.series.case, now=timezone.now()
-        )
-    line = next(each for each in to_read(mine) if each.nodule.pk == pk)
     context = {
         "study": study,
         "nodule": found,
         "case": found.series.case,
         "read_at": line.read_at,
-        "said": said,
-        "verdicts": VERDICTS,
+        "said": [
+            (each, list(form.in_words(each.answers)))
+            for each in see_reads(member=mine, nodule=found, now=timezone.now())
+        ],
+        "panel": panel,
+        "form": form,
+        "verdicts": form.offered.items(),
+        "fields": fields_of(form, request.POST),
         "refusal": refusal,
         "given": request.POST,
         "images": _images(mine, found),
@@ -148,17 +156,10 @@ def _next(slug: str, mine: Membership) -> str:
 
 def _images(mine: Membership, nodule: Nodule) -> dict[str, Any]:
     """What the viewer needs: the series under names of this member and nodule alone."""
-    series = nodule.series
-    uid = {
-        name: panel_pseudonym(mine, nodule, getattr(series, name))
-        for name in ("study_uid", "series_uid", "frame_of_reference_uid")
-    }
     return {
         "series": {
-            "id": series.pk,
-            **uid,
-            "dicomweb": f"/api/panel/{nodule.pk}/dicomweb",
-            "slices": series.slices,
+            "id": nodule.series_id,
+            **series_for(mine, nodule)._asdict(),
             "slice_mm": None,
             "kernel": "",
             "prior": False,

@@ -17,6 +17,7 @@ from reader_study.actions.reading import Told, lock_unaided, open_reading, store
 from reader_study.actions.schedule import skip_reading
 from reader_study.actions.study import add_member
 from reader_study.models import DatabaseLock, Nodule, Reading, Role, Study
+from reader_study.models.reference import PanelRead
 from tests.browser.conftest import a_study_with_members
 from tests.browser.test_pages import barriers
 from tests.factories import PASSWORD, a_protocol, a_user, answers_of
@@ -26,12 +27,35 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 NOTE = "Images were sent again; no effect on the endpoint."
 
+FORM = {
+    "confidence": "How sure you are, from 0 to 100",
+    "questions": [
+        {
+            "name": "why",
+            "label": "What decided it",
+            "kind": "single_choice",
+            "options": [
+                {"value": "margin", "label": "Its margin"},
+                {"value": "density", "label": "Its density"},
+            ],
+        },
+        {
+            "name": "margin",
+            "label": "How spiculated it is",
+            "kind": "scale",
+            "scale": {"min": 1, "max": 5, "low": "smooth", "high": "spiculated"},
+            "when": {"question": "why", "is": "margin"},
+        },
+    ],
+}
+
 
 @pytest.fixture
 def study(workers: Workers, tmp_path: Path) -> Study:
     """Two generated cases, readers, a panel and an investigator; nothing is dealt out."""
     document = a_protocol(
-        truth={"panel": {"reads": 2}, "complete_before": "lock"}, conduct={"lock_by": "two"}
+        truth={"panel": {"reads": 2, "form": FORM}, "complete_before": "lock"},
+        conduct={"lock_by": "two"},
     )
     study = a_study_with_members("Lung nodules with and without AI", document)
     for name, role, pseudonym in (
@@ -104,11 +128,15 @@ def test_a_study_is_set_up_watched_and_locked_from_the_desk(
     page.get_by_role("link", name="Read Case").first.click()
     expect(page.locator("#panel-viewer")).to_have_attribute("data-shown", "yes", timeout=90_000)
     page.get_by_label("Malignant").check()
+    expect(page.get_by_label("How spiculated it is")).to_be_hidden()
+    page.get_by_label("Its margin").check()
+    page.get_by_label("How spiculated it is").fill("4")
     page.get_by_label("How sure you are, from 0 to 100").fill("80")
     found["panel read"] = barriers(page)
     page.screenshot(path=pictures / "truth-panel.png")
     page.get_by_role("button", name="Record it, for good").click()
     expect(page.get_by_text("It is recorded.")).to_be_visible()
+    assert PanelRead.objects.get().answers == {"why": {"value": "margin"}, "margin": {"value": 4}}
 
     # The desk learns how much of the truth there is, and nothing of what it says.
     log_in("coordinator")

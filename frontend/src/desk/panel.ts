@@ -36,3 +36,27 @@ function start(container: HTMLElement, text: string): void {
 }
 
 if (host && given?.textContent) start(host, given.textContent)
+
+/* What hangs on another answer is asked with that answer only, as the server has it too. */
+
+const dependent = [...document.querySelectorAll<HTMLFieldSetElement>('fieldset[data-when]')]
+
+function ask(): void {
+  for (const field of dependent) {
+    const [name = '', ...values] = (field.dataset.when ?? '').split(' ')
+    const chosen = [...document.getElementsByName(name)].some(
+      input =>
+        input instanceof HTMLInputElement &&
+        input.checked &&
+        values.includes(input.value) &&
+        !input.closest('fieldset')?.disabled,
+    )
+    field.hidden = !chosen
+    field.disabled = !chosen
+  }
+}
+
+if (dependent.length > 0) {
+  document.addEventListener('change', ask)
+  ask()
+}

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from reader_study.actions.deviations import NOTE_LIMIT, review_deviations
 from reader_study.actions.monitoring import progress_of
 from reader_study.actions.schedule import open_early
 from reader_study.actions.unlocking import unlock_reading
@@ -84,15 +85,25 @@ class ProgressView(DeskView):
         return Response(ProgressSerializer(found).data)
 
 
-class DeviationSerializer(serializers.Serializer[Any]):
-    """Something that did not go as the protocol says."""
+class ReviewedSerializer(serializers.Serializer[Any]):
+    """What the desk has made of a deviation."""
 
+    note = serializers.CharField()
+    by = serializers.CharField(source="by.username")
+    at = serializers.DateTimeField()
+
+
+class DeviationSerializer(serializers.Serializer[Any]):
+    """Something that did not go as the protocol says, and what the desk has made of it."""
+
+    id = serializers.IntegerField()
     kind = serializers.CharField()
     reader = serializers.CharField(source="reader.pseudonym", allow_null=True, default=None)
     session = serializers.IntegerField(source="reading.session", allow_null=True, default=None)
     position = serializers.IntegerField(source="reading.position", allow_null=True, default=None)
     detail = serializers.DictField()
     at = serializers.DateTimeField()
+    review = ReviewedSerializer(allow_null=True, default=None)
 
 
 class DeviationsView(DeskList):
@@ -102,8 +113,48 @@ class DeviationsView(DeskList):
     def get(self, request: Request, slug: str) -> Response:
         found = Deviation.objects.filter(study=self.study(slug))
         return self.page(
-            found.select_related("reader", "reading").order_by("-pk"), DeviationSerializer
+            found.select_related("reader", "reading", "review__by").order_by("-pk"),
+            DeviationSerializer,
         )
+
+
+class ReviewSerializer(serializers.Serializer[Any]):
+    """Deviations, and what was made of them."""
+
+    deviations = serializers.ListField(
+        child=serializers.IntegerField(min_value=1, max_value=2**53),
+        allow_empty=False,
+        max_length=1000,
+    )
+    note = serializers.CharField(max_length=NOTE_LIMIT)
+
+
+class ReviewedNumberSerializer(serializers.Serializer[Any]):
+    """How many of them had not been reviewed before."""
+
+    reviewed = serializers.IntegerField()
+
+
+class ReviewsView(DeskView):
+    """Note what was made of deviations."""
+
+    @extend_schema(
+        operation_id="review_deviations",
+        request=ReviewSerializer,
+        responses=ReviewedNumberSerializer,
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        study = self.study(slug)
+        sent = ReviewSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        number = review_deviations(
+            study=study,
+            ids=sent.validated_data["deviations"],
+            by=self.user,
+            note=sent.validated_data["note"],
+            now=timezone.now(),
+        )
+        return Response({"reviewed": number})
 
 
 class SignatureSerializer(serializers.Serializer[Any]):

@@ -13,13 +13,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from reader_study.actions import downloads
-from reader_study.actions.access import ACT
-from reader_study.actions.conduct import TEXT_LIMIT, lock_database, open_points
+from reader_study.actions.access import ACT, LOOK
+from reader_study.actions.conduct import TEXT_LIMIT, lock_database, open_points, propose_lock
 from reader_study.actions.identity import must_know_password
 from reader_study.actions.results import latest_results, must_be_locked
 from reader_study.api.desk.base import AnyType, DeskList, DeskView
 from reader_study.api.desk.studies import StudySerializer
-from reader_study.models import Access, Accessed, ResultDocument, Scope
+from reader_study.models import (
+    Access,
+    Accessed,
+    ResultDocument,
+    ResultsJob,
+    Scope,
+    Study,
+)
 
 ZIP = "application/zip"
 RANGE = [
@@ -131,6 +138,28 @@ class ResultFileView(FileView):
         return response
 
 
+class ComputationSerializer(serializers.Serializer[Any]):
+    """How far the results are: `done` of `of` parts."""
+
+    status = serializers.CharField(help_text="waiting, done or failed")
+    step = serializers.CharField(allow_blank=True)
+    done = serializers.IntegerField()
+    of = serializers.IntegerField()
+    detail = serializers.CharField(allow_blank=True)
+    asked_at = serializers.DateTimeField()
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class ComputationView(DeskView):
+    """How far the results of a locked study are."""
+
+    @extend_schema(operation_id="get_computation", responses=ComputationSerializer)
+    def get(self, request: Request, slug: str) -> Response:
+        study = self.study(slug)
+        must_be_locked(study)
+        return Response(ComputationSerializer(ResultsJob.objects.get(study=study)).data)
+
+
 class OpenPointSerializer(serializers.Serializer[Any]):
     """Something that should be done before the lock."""
 
@@ -138,6 +167,7 @@ class OpenPointSerializer(serializers.Serializer[Any]):
     number = serializers.IntegerField()
     detail = serializers.CharField()
     where = serializers.ListField(child=serializers.CharField())
+    needs_reason = serializers.BooleanField()
 
 
 class LockRequestSerializer(serializers.Serializer[Any]):
@@ -152,22 +182,36 @@ class LockRequestSerializer(serializers.Serializer[Any]):
     )
 
 
-class OpenPointsView(DeskList):
+class _Ends(DeskView):
+    """A view of the end of recording: where the protocol asks for two, investigators too."""
+
+    def to_end(self, slug: str) -> Study:
+        """Return the study if the caller has a part in its end.
+
+        Raises:
+            Study.DoesNotExist: they have none, or there is no such study.
+        """
+        found = self.study(slug, *LOOK)
+        return found if found.rules.conduct.lock_by == "two" else self.study(slug, *ACT)
+
+
+class OpenPointsView(_Ends, DeskList):
     """What is open before the database can be locked."""
 
     @extend_schema(operation_id="list_open_points", responses=OpenPointSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
-        return self.page(open_points(self.study(slug, *ACT)), OpenPointSerializer)
+        return self.page(open_points(self.to_end(slug)), OpenPointSerializer)
 
 
-class LockDatabaseView(DeskView):
+class LockDatabaseView(_Ends):
     """End all recording in a study, for good."""
 
     @extend_schema(
         operation_id="lock_database", request=LockRequestSerializer, responses=StudySerializer
     )
     def post(self, request: Request, slug: str) -> Response:
-        study = self.study(slug)
+        """Lock it; where the protocol asks for two, confirm what another one has proposed."""
+        study = self.to_end(slug)
         sent = LockRequestSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
         given = sent.validated_data
@@ -179,7 +223,56 @@ class LockDatabaseView(DeskView):
             accepted=given["accepted"],
             now=timezone.now(),
         )
-        return Response(StudySerializer(self.study(slug)).data)
+        return Response(StudySerializer(self.to_end(slug)).data)
+
+
+class ReasonSerializer(serializers.Serializer[Any]):
+    """What stays open at the lock, and why."""
+
+    kind = serializers.CharField()
+    number = serializers.IntegerField()
+    detail = serializers.CharField()
+    where = serializers.ListField(child=serializers.CharField())
+    reason = serializers.CharField(allow_blank=True)
+
+
+class ProposalSerializer(serializers.Serializer[Any]):
+    """That a coordinator wants the database locked."""
+
+    by = serializers.CharField(source="by.username")
+    at = serializers.DateTimeField()
+    statement = serializers.CharField()
+    accepted = ReasonSerializer(many=True)
+
+
+class ProposalsView(_Ends, DeskList):
+    """Proposals of the lock, where the protocol asks for two persons."""
+
+    @extend_schema(operation_id="list_lock_proposals", responses=ProposalSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        found = self.to_end(slug).lock_proposals.select_related("by").order_by("-pk")
+        return self.page(found, ProposalSerializer)
+
+    @extend_schema(
+        operation_id="propose_lock",
+        request=LockRequestSerializer,
+        responses={201: ProposalSerializer},
+    )
+    def post(self, request: Request, slug: str) -> Response:
+        """Propose the lock; another person confirms it by locking."""
+        study = self.to_end(slug)
+        sent = LockRequestSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        given = sent.validated_data
+        must_know_password(self.user, given["password"])
+        proposal = propose_lock(
+            study=study,
+            by=self.user,
+            statement=given["statement"],
+            accepted=given["accepted"],
+            now=timezone.now(),
+        )
+        return Response(ProposalSerializer(proposal).data, status=201)
 
 
 class AccessSerializer(serializers.Serializer[Any]):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import IO, Any, ClassVar
 
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -11,6 +12,8 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from reader_study.actions.access import ACT
+from reader_study.actions.accesses import note_access
 from reader_study.actions.imports import (
     MOST_AT_ONCE,
     NODULES_LIMIT,
@@ -19,12 +22,16 @@ from reader_study.actions.imports import (
     cancel_import,
     decide,
     go_on,
+    held_file,
     name_files,
     receive,
 )
-from reader_study.api.desk.base import DeskList, DeskView
+from reader_study.api.desk.base import AnyType, DeskList, DeskView
+from reader_study.dicomweb.errors import UndecodablePixels
+from reader_study.dicomweb.pictures import picture_of
 from reader_study.dicomweb.profile import Dates, Profile
 from reader_study.models import (
+    Accessed,
     ImportJob,
     ImportProblem,
     ImportSeries,
@@ -98,7 +105,7 @@ class _OfAnImport(DeskView):
         Raises:
             ImportJob.DoesNotExist: the study has none of this number.
         """
-        return ImportJob.objects.get(study=self.study(slug), pk=pk)
+        return ImportJob.objects.get(study=self.study(slug, *ACT), pk=pk)
 
 
 class ImportsView(DeskList):
@@ -108,7 +115,7 @@ class ImportsView(DeskList):
 
     @extend_schema(operation_id="list_imports", responses=ImportSerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
-        return self.page(ImportJob.objects.filter(study=self.study(slug)), ImportSerializer)
+        return self.page(ImportJob.objects.filter(study=self.study(slug, *ACT)), ImportSerializer)
 
     @extend_schema(
         operation_id="begin_import",
@@ -304,6 +311,33 @@ class DecisionView(_OfAnImport):
             job=job, series_id=series_id, by=self.user, now=timezone.now(), **said.validated_data
         )
         return Response(ImportSeriesSerializer(found).data)
+
+
+class HeldPictureView(_OfAnImport):
+    """One image of a held series as a picture, by the number of its file, from 0."""
+
+    scopes: ClassVar[Mapping[str, Scope]] = dict.fromkeys(("GET", "HEAD"), Scope.IMPORT)
+    content_negotiation_class = AnyType
+
+    @extend_schema(
+        operation_id="get_held_picture", responses={(200, "image/png"): OpenApiTypes.BINARY}
+    )
+    def get(self, request: Request, slug: str, pk: int, series_id: int, frame: int) -> HttpResponse:
+        job = self.job(slug, pk)
+        found = job.found.select_related("job").get(pk=series_id)
+        try:
+            picture = picture_of(held_file(found, frame))
+        except (OSError, UndecodablePixels):
+            raise exceptions.NotFound from None
+        note_access(
+            Accessed.IMAGES,
+            user=self.user,
+            study=job.study,
+            series_uid=found.series_uid,
+            token=self.token,
+            now=timezone.now(),
+        )
+        return HttpResponse(picture, content_type="image/png")
 
 
 class ImportProblemSerializer(serializers.Serializer[Any]):

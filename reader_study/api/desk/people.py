@@ -11,9 +11,16 @@ from rest_framework.response import Response
 
 from reader_study.actions.access import ACT
 from reader_study.actions.accounts import invitation
-from reader_study.actions.people import grant_waiver, invite
+from reader_study.actions.identity import must_know_password
+from reader_study.actions.people import (
+    REASON_LIMIT,
+    cases_known_by,
+    grant_waiver,
+    invite,
+    open_key,
+)
 from reader_study.api.desk.base import DeskList, DeskView
-from reader_study.models import Membership, Role, Waiver
+from reader_study.models import KeyAccess, Membership, Role, Waiver
 
 
 class MemberSerializer(serializers.Serializer[Any]):
@@ -23,13 +30,23 @@ class MemberSerializer(serializers.Serializer[Any]):
     role = serializers.ChoiceField(Role.choices)
 
 
+class MemberOfAStudySerializer(MemberSerializer):
+    """A member of a study, and of how many of its cases they help to find the truth."""
+
+    cases_known = serializers.IntegerField()
+
+
 class PeopleView(DeskList):
     """The members of a study."""
 
-    @extend_schema(operation_id="list_people", responses=MemberSerializer(many=True))
+    @extend_schema(operation_id="list_people", responses=MemberOfAStudySerializer(many=True))
     def get(self, request: Request, slug: str) -> Response:
-        members = self.study(slug, *ACT).members.order_by("role", "pseudonym")
-        return self.page(members, MemberSerializer)
+        study = self.study(slug, *ACT)
+        known = cases_known_by(study)
+        members = list(study.members.order_by("role", "pseudonym"))
+        for each in members:
+            each.cases_known = known.get(each.user_id, 0)  # type: ignore[attr-defined]
+        return self.page(members, MemberOfAStudySerializer)
 
 
 class InviteSerializer(serializers.Serializer[Any]):
@@ -104,3 +121,57 @@ class WaiversView(DeskList):
             now=timezone.now(),
         )
         return Response(WaiverSerializer(waiver).data, status=201)
+
+
+class KeyRequestSerializer(serializers.Serializer[Any]):
+    """The coordinator's password, and why the key is needed."""
+
+    password = serializers.CharField(max_length=4096, trim_whitespace=False)
+    reason = serializers.CharField(max_length=REASON_LIMIT)
+
+
+class KeyRowSerializer(serializers.Serializer[Any]):
+    """Who, or which images, a pseudonym stands for."""
+
+    kind = serializers.CharField()
+    pseudonym = serializers.CharField()
+    who = serializers.CharField(allow_blank=True)
+    more = serializers.CharField(allow_blank=True)
+
+
+class KeySerializer(serializers.Serializer[Any]):
+    """The key of a study's pseudonyms."""
+
+    rows = KeyRowSerializer(many=True)
+
+
+class KeyAccessSerializer(serializers.Serializer[Any]):
+    """That somebody was given the key, and why."""
+
+    by = serializers.CharField(source="by.username")
+    reason = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class KeyView(DeskList):
+    """The key of a study's pseudonyms."""
+
+    @extend_schema(operation_id="list_key_accesses", responses=KeyAccessSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        """Say who was given it, the last first."""
+        found = KeyAccess.objects.filter(study=self.study(slug, *ACT)).select_related("by")
+        return self.page(found.order_by("-pk"), KeyAccessSerializer)
+
+    @extend_schema(operation_id="open_key", request=KeyRequestSerializer, responses=KeySerializer)
+    def post(self, request: Request, slug: str) -> Response:
+        """Hand it out, after the password, for a reason that is recorded."""
+        study = self.study(slug)
+        sent = KeyRequestSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        must_know_password(self.user, sent.validated_data["password"])
+        rows = open_key(
+            study=study, by=self.user, reason=sent.validated_data["reason"], now=timezone.now()
+        )
+        names = ("kind", "pseudonym", "who", "more")
+        named = [dict(zip(names, row, strict=True)) for row in rows]
+        return Response(KeySerializer({"rows": named}).data)

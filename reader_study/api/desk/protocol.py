@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -13,6 +14,7 @@ from reader_study.actions.protocol import amend_protocol, history
 from reader_study.api.desk.base import DeskList, DeskView
 from reader_study.api.desk.studies import SIZE_LIMIT
 from reader_study.domain.dry_run import balance
+from reader_study.domain.protocol import protocol_schema
 from reader_study.domain.protocol_file import read_with_lines, write_protocol
 from reader_study.models import ProtocolVersion
 
@@ -64,6 +66,14 @@ def _shown(version: ProtocolVersion) -> Response:
     return Response(
         ProtocolSerializer({"version": version.number, "hash": version.hash, "text": text}).data
     )
+
+
+class SchemaOfProtocolsView(DeskView):
+    """What a protocol may hold, as JSON Schema: for editors and programs that write one."""
+
+    @extend_schema(operation_id="get_protocol_schema", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request) -> Response:
+        return Response(protocol_schema())
 
 
 class ProtocolView(DeskView):
@@ -133,6 +143,10 @@ class DryRunSerializer(serializers.Serializer[Any]):
     readings = serializers.IntegerField()
     last_day = serializers.DateField()
     mean_position = serializers.DictField(child=serializers.FloatField())
+    orders = serializers.DictField(
+        child=serializers.IntegerField(),
+        help_text="How often a case is read in which order of arms, as `unaided → aided`.",
+    )
     sittings = SittingSerializer(many=True)
 
 
@@ -150,6 +164,7 @@ class DryRunView(DeskView):
         rules = read_with_lines(given["text"])[0] if "text" in given else study.rules
         start = given.get("start") or timezone.now().date()
         planned = plan(study, rules, start=start, per_day=given["per_day"])
+        found = balance(planned.run.places)
         return Response(
             DryRunSerializer(
                 {
@@ -158,7 +173,8 @@ class DryRunView(DeskView):
                     "cases": planned.cases,
                     "readings": len(planned.run.places),
                     "last_day": planned.run.last_day,
-                    "mean_position": balance(planned.run.places).mean_position,
+                    "mean_position": found.mean_position,
+                    "orders": {" → ".join(order): n for order, n in found.orders.items()},
                     "sittings": planned.run.sittings,
                 }
             ).data

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from reader_study.actions.access import LOOK
 from reader_study.actions.desk import request_allocation
-from reader_study.actions.planning import TEMPLATES, template
+from reader_study.actions.planning import FITS, TEMPLATES, template
 from reader_study.actions.readiness import checklist, missing, prediction_progress
 from reader_study.actions.study import (
     create_with_desk,
@@ -20,7 +20,15 @@ from reader_study.actions.study import (
 )
 from reader_study.api.desk.base import DeskList, DeskView
 from reader_study.domain.protocol_file import read_with_lines
-from reader_study.models import DeskTask, DeskTaskKind, DeskTaskStatus, Reading, Study
+from reader_study.models import (
+    DeskTask,
+    DeskTaskKind,
+    DeskTaskStatus,
+    Job,
+    JobStatus,
+    Reading,
+    Study,
+)
 
 SIZE_LIMIT = 200_000
 
@@ -88,6 +96,27 @@ class StudiesView(DeskList):
             now=timezone.now(),
         )
         return Response(StudySerializer(study).data, status=201)
+
+
+class TemplateSerializer(serializers.Serializer[Any]):
+    """A protocol to start from: its name, what it fits, and its text."""
+
+    name = serializers.CharField()
+    fits = serializers.CharField()
+    text = serializers.CharField()
+
+
+class TemplatesView(DeskList):
+    """Protocols to start from, for whoever may create a study."""
+
+    @extend_schema(operation_id="list_templates", responses=TemplateSerializer(many=True))
+    def get(self, request: Request) -> Response:
+        if not may_create_studies(self.user):
+            raise exceptions.NotFound
+        found = [
+            {"name": name, "fits": fits, "text": template(name)} for name, fits in FITS.items()
+        ]
+        return self.page(found, TemplateSerializer)
 
 
 class StudyView(DeskView):
@@ -216,3 +245,25 @@ class PredictionsView(DeskView):
     @extend_schema(operation_id="get_predictions", responses=PredictionsSerializer)
     def get(self, request: Request, slug: str) -> Response:
         return Response(PredictionsSerializer(prediction_progress(self.study(slug))).data)
+
+
+class FailureSerializer(serializers.Serializer[Any]):
+    """A prediction that failed, and why."""
+
+    case = serializers.CharField(source="nodule.series.case.pseudonym")
+    nodule = serializers.IntegerField(source="nodule.number")
+    model = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class FailuresView(DeskList):
+    """Where the AI failed."""
+
+    @extend_schema(operation_id="list_failures", responses=FailureSerializer(many=True))
+    def get(self, request: Request, slug: str) -> Response:
+        found = Job.objects.filter(
+            nodule__series__case__study=self.study(slug), status=JobStatus.FAILED
+        )
+        return self.page(
+            found.select_related("nodule__series__case").order_by("pk"), FailureSerializer
+        )
