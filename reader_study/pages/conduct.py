@@ -41,7 +41,8 @@ def conduct(request: HttpRequest, slug: str) -> HttpResponse:
         "signs": found.rules.conduct.signature != "off",
         "signatures": [(each, each.pk in valid) for each in signatures],
         "readers": found.members.readers(),
-        "deviations": deviations[:SHOWN],
+        "deviations": (shown := list(deviations[:SHOWN])),
+        "deviations_open": any(not hasattr(each, "review") for each in shown),
         "deviations_of": deviations.count(),
         "unlocks": Unlock.objects.filter(reading__reader__study=found)
         .select_related("reading__reader", "by")

@@ -29,7 +29,7 @@ def test_an_investigator_reads_the_results_and_takes_figures_and_tables_along(
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
 
-    page.get_by_role("link", name="Results").click()
+    page.get_by_role("link", name="Results").first.click()
     expect(page.get_by_role("heading", name="Pre-specified analysis")).to_be_visible()
     images = page.locator("figure img")
     for number in range(images.count()):
