@@ -12,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -20,45 +19,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from launcher.postgres import EmbeddedPostgres
+from benchmarks.generated import CHECKOUT, PROTOCOL, an_empty_site
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-PROTOCOL = CHECKOUT / "reader_study" / "protocols" / "demonstration.yaml"
 PARTS = {"readers": "site_readers", "frames": "site_frames", "scale": "site_scale"}
 
 
 class Site(NamedTuple):
-    """Where it is: through nginx, and its web server alone."""
+    """Where it is: through nginx, and its web server alone; the process of each part."""
 
     folder: Path
     url: str
     web: str
+    processes: dict[str, int]
 
 
 @contextmanager
 def a_database() -> Iterator[Path]:
     """Start PostgreSQL and Django on it, with all tables; yield the folder of everything."""
-    with tempfile.TemporaryDirectory(prefix="reread-bench-") as name:
-        folder = Path(name)
-        with EmbeddedPostgres(folder / "pg", folder / "run") as server:
-            os.environ.update(
-                SECRET_KEY="bench",  # noqa: S106
-                SERVICE_TOKEN="bench",  # noqa: S106
-                DATABASE_URL=server.url("reread"),
-                VAR_DIR=str(folder / "var"),
-                FRAMES_DIR=str(folder / "frames"),
-                LOG_FORMAT="json",
-                LEAST_FREE_GB="0",
-                DJANGO_SETTINGS_MODULE="reader_study.settings",
-            )
-            (folder / "var" / "static").mkdir(parents=True)
-            import django
+    with an_empty_site() as (folder, _):
+        import django
 
-            django.setup()
-            from django.core.management import call_command
-
-            call_command("migrate", verbosity=0)
-            yield folder
+        django.setup()
+        yield folder
 
 
 @contextmanager
@@ -88,7 +70,9 @@ def a_site(folder: Path) -> Iterator[Site]:
                 raise SystemExit((folder / "web.log").read_text()[-2000:])
             time.sleep(0.2)
         nginx.start()
-        yield Site(folder, nginx.url, web)
+        database = int((folder / "pg" / "postmaster.pid").read_text().split()[0])
+        processes = {"web server": process.pid, "nginx": nginx.pid, "PostgreSQL": database}
+        yield Site(folder, nginx.url, web, processes)
     finally:
         nginx.stop()
         process.terminate()
@@ -150,6 +134,31 @@ def session_of(user: Any) -> str:
     client = Client()
     client.force_login(user)
     return str(client.cookies["sessionid"].value)
+
+
+def cpu_seconds(processes: dict[str, int]) -> dict[str, float]:
+    """Return what each process and those it has started have used of a processor since."""
+    parents, used = {}, {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        pid = int(stat.parent.name)
+        parents[pid] = int(fields[1])
+        # its own, and that of the children it has waited for
+        used[pid] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+    def below(pid: int) -> float:
+        return used.get(pid, 0) + sum(below(each) for each, of in parents.items() if of == pid)
+
+    return {name: below(pid) for name, pid in processes.items()}
+
+
+def busy_seconds() -> float:
+    """Return for how long the machine's processors have worked, for whomever."""
+    user, nice, system, _idle, _wait, *rest = Path("/proc/stat").read_text().split()[1:9]
+    return sum(map(int, (user, nice, system, *rest[:2]))) / os.sysconf("SC_CLK_TCK")
 
 
 def machine() -> str:

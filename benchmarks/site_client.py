@@ -1,4 +1,8 @@
-"""The browsers of many readers: what `benchmarks.site_readers` runs beside the site."""
+"""The browsers of many readers: what `benchmarks.site_readers` runs beside the site.
+
+They come within the time of one reading, so that at any moment as many are at each point of it as
+later on, and are measured once all of them read.
+"""
 
 import asyncio
 import json
@@ -16,6 +20,11 @@ import httpx2
 SAVES = ("draft", "lock", "submit")
 SAVE_LIMIT_MS, OPENING_LIMIT_MS = 150.0, 300.0
 AT_ONCE = 6  # images a browser asks for side by side
+# Seconds for which somebody looks at a nodule, without the AI and then with it, between least and
+# most: a minute and half of one. A whole CT takes minutes; more often than this nobody saves.
+READS = (("unaided", 40, 80), ("aided", 20, 40))
+SAVES_EVERY = (2, 6)  # seconds: a question answered, and what the room tells of it
+COME_WITHIN = 90.0  # seconds: the length of a reading
 
 
 class Browser:
@@ -31,7 +40,7 @@ class Browser:
 
     async def read(self, until: float) -> None:
         """Read until it is time to stop."""
-        await asyncio.sleep(self.chance.uniform(0, 30))
+        await asyncio.sleep(self.chance.uniform(0, COME_WITHIN))
         for number, answers in self.answers.items():
             if time.monotonic() > until:
                 return
@@ -55,13 +64,12 @@ class Browser:
         self.log.took("first image", began)
         images = asyncio.create_task(self.frames(root, slices))
         version = 0
-        # A radiologist looks at a nodule for a minute without the AI, and half of one with it.
-        for stage, least, most in (("unaided", 40, 80), ("aided", 20, 40)):
+        for stage, least, most in READS:
             if stage == "aided":
                 await self.call("ai", "GET", f"/api/readings/{number}/ai")
             ends = time.monotonic() + self.chance.uniform(least, most)
             while time.monotonic() < min(ends, until):
-                await asyncio.sleep(self.chance.uniform(2, 6))
+                await asyncio.sleep(self.chance.uniform(*SAVES_EVERY))
                 draft = {"stage": stage, "version": version, "answers": answers, "key": _key()}
                 saved = await self.call("draft", "PUT", f"/api/readings/{number}/draft", draft)
                 version = saved["version"] if saved else version
@@ -108,23 +116,36 @@ class Browser:
             self.log.errors[f"{what}: {answer.status_code} {answer.text[:120]}"] += 1
             return None
         if raw:
-            self.log.bytes += len(answer.content)
+            self.log.received(len(answer.content))
             return None
         kind = answer.headers["content-type"]
         return answer.json() if kind.startswith("application/json") else None
 
 
 class Log:
-    """What was measured."""
+    """What was measured, from the moment `since` on; errors count from the beginning."""
 
-    def __init__(self) -> None:
+    def __init__(self, since: float) -> None:
         self.times: dict[str, list[float]] = defaultdict(list)
         self.errors: dict[str, int] = defaultdict(int)
-        self.bytes = 0
+        self.since, self.bytes = since, 0
 
     def took(self, what: str, began: float) -> None:
         """Note a time."""
-        self.times[what].append((time.perf_counter() - began) * 1000)
+        if time.monotonic() > self.since:
+            self.times[what].append((time.perf_counter() - began) * 1000)
+
+    def received(self, size: int) -> None:
+        """Note what came."""
+        if time.monotonic() > self.since:
+            self.bytes += size
+
+    async def late(self) -> None:
+        """Note how late this very process is: what it adds to every time."""
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.05)
+            self.took("(late)", began + 0.05)
 
 
 def _key() -> str:
@@ -138,12 +159,14 @@ def quantile(times: list[float], share: float) -> float:
 
 async def run(plan: dict[str, Any], url: str) -> Log:
     """Let all of them read."""
-    log = Log()
-    until = time.monotonic() + plan["seconds"]
+    since = time.monotonic() + COME_WITHIN
+    log, until = Log(since), since + plan["seconds"]
     limits = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
         browsers = [Browser(client, reader, log) for reader in plan["readers"]]
+        late = asyncio.create_task(log.late())
         await asyncio.gather(*(browser.read(until) for browser in browsers))
+        late.cancel()
     return log
 
 

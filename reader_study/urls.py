@@ -49,6 +49,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/tokens/<int:pk>/revoke", tokens.revoke, name="token-revoke"),
     path("worklist", reading.worklist, name="worklist"),
     path("worklist/skip", reading.skip, name="skip"),
+    path("worklist/cases/<slug:slug>/<int:session>", reading.session_cases, name="session-cases"),
     path("worklist/sign/<slug:slug>/<int:session>", signing.sign, name="sign"),
     path("reading/<int:reading_id>", reading.reading_room, name="reading"),
     path("studies/new", protocol.new, name="study-new"),

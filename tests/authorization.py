@@ -117,6 +117,7 @@ TABLE: dict[str, dict[str, Rule]] = {
     "tokens": {"get": TOKENS, "post": TOKENS},
     "token-revoke": {"post": TOKENS},
     "worklist": {"get": LOGGED_IN},
+    "session-cases": {"get": READER},  # the colleague has none
     "skip": {"post": READER},
     "sign": {"get": NOBODY, "post": NOBODY},  # the protocol asks for none: tests/test_signing.py
     "display": {"get": READERS, "post": READERS},

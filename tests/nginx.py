@@ -51,6 +51,12 @@ class Nginx:
         self._process = subprocess.Popen(command, start_new_session=True)
         wait_until(self._answers, "nginx answers", 60)
 
+    @property
+    def pid(self) -> int:
+        """The master process."""
+        assert self._process is not None
+        return self._process.pid
+
     def _answers(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.url}/metrics", timeout=5):

@@ -91,7 +91,8 @@ def open_points(study: Study) -> list[OpenPoint]:
             )
         )
     if study.rules.conduct.signature != "off":
-        unsigned = unsigned_sessions(Reading.objects.of_study(study).order_by())
+        sessions = Reading.objects.of_study(study).order_by().values_list("reader", "session")
+        unsigned = unsigned_sessions(sessions.distinct())
         names = dict(study.members.readers().values_list("pk", "pseudonym"))
         if unsigned:
             found.append(

@@ -62,9 +62,7 @@ def note_paces(limit: int = AT_ONCE) -> int:
         .order_by("submitted_at", "pk")[:limit]
     )
     events: dict[int, list[Event]] = {}
-    for event in Event.objects.filter(reading__in=waiting, monotonic_ms__isnull=False).order_by(
-        "pk"
-    ):
+    for event in Event.objects.timed().filter(reading__in=waiting).order_by("pk"):
         events.setdefault(event.reading_id, []).append(event)
     # The last stage comes last: its answer is the final one.
     answers = {

@@ -180,17 +180,13 @@ def _save_draft(
         return draft
     if held != version and not (draft and draft.key in sent):
         raise _conflict(held)
-    return Draft.objects.update_or_create(
-        reading=reading,
-        stage=stage,
-        defaults={
-            "version": held + 1,
-            "answers": answers,
-            "saved_at": now,
-            "key": key,
-            "overtaken": draft.overtaken_by(sent) if draft else [str(each) for each in sent],
-        },
-    )[0]
+    overtaken = draft.overtaken_by(sent) if draft else [str(each) for each in sent]
+    # Whoever else saves waits for the reading's row.
+    saved = draft or Draft(reading=reading, stage=stage)
+    saved.version, saved.answers, saved.saved_at = held + 1, answers, now
+    saved.key, saved.overtaken = key, overtaken
+    saved.save(force_insert=draft is None, force_update=draft is not None)
+    return saved
 
 
 def _conflict(held: int) -> DraftConflict:

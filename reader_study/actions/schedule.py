@@ -21,15 +21,13 @@ from reader_study.domain.errors import (
 from reader_study.domain.protocol import Protocol
 from reader_study.domain.reading import Stage
 from reader_study.domain.schedule import Opening, Stand, openings
-from reader_study.models import EarlyOpening, Event, Reading, Skip, Study, User
+from reader_study.models import EarlyOpening, Event, Place, Reading, Skip, Study, User
 
 REASON_LIMIT = 1000
 AT_ONCE = Opening(None, None)
 
 
-def openings_of(
-    readings: Iterable[Reading], rules: Protocol, now: datetime
-) -> Mapping[int, Opening]:
+def openings_of(readings: Iterable[Place], rules: Protocol, now: datetime) -> Mapping[int, Opening]:
     """Return when each of one reader's `readings`, all of a study with `rules`, opens.
 
     Those that were opened already are open.
@@ -43,7 +41,8 @@ def openings_of(
     ]
     unsigned = set()
     if rules.conduct.signature == "before_next_session":
-        unsigned = {session for _, session in unsigned_sessions(found)}
+        sessions = {(each.reader_id, each.session) for each in found}
+        unsigned = {session for _, session in unsigned_sessions(sessions)}
     in_order = rules.conduct.navigation == "forward_only"
     when = openings(stands, rules.design.washout, unsigned, in_order=in_order)
     rest = rest_of(found[0].reader_id, rules, now) if found else None
@@ -65,7 +64,7 @@ def opening_of(reading: Reading, now: datetime) -> Opening:
     rules = reading.reader.study.rules
     if reading.stage != Stage.ASSIGNED or not waits(rules):
         return AT_ONCE
-    readings = Reading.objects.filter(reader=reading.reader_id)
+    readings = Reading.objects.filter(reader=reading.reader_id).places()
     return openings_of(readings, rules, now)[reading.pk]
 
 

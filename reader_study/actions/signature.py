@@ -15,9 +15,9 @@ from reader_study.models.signature import digests, valid_signatures
 NAME_LIMIT = 200
 
 
-def unsigned_sessions(readings: Iterable[Reading]) -> set[tuple[int, int]]:
-    """Return the sessions of `readings` that are not signed as they are, by reader; no training."""
-    wanted = {(each.reader_id, each.session) for each in readings if each.session != TRAINING}
+def unsigned_sessions(sessions: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Return which `sessions`, by reader and number, are not signed as they are; no training."""
+    wanted = {(reader, session) for reader, session in sessions if session != TRAINING}
     return wanted - valid_signatures({reader for reader, _ in wanted}).keys()
 
 

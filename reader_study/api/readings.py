@@ -19,6 +19,7 @@ from reader_study.actions.reading import (
 from reader_study.api.access import ReaderView
 from reader_study.api.description import AnswersField
 from reader_study.api.shown import ReadingSerializer, describe
+from reader_study.domain.clock import LONGEST_PAGE_MS
 from reader_study.domain.reading import ANSWERING, Stage
 from reader_study.models import Accessed
 
@@ -141,8 +142,7 @@ class RoomEventSerializer(serializers.Serializer[Any]):
     key = serializers.UUIDField()
     kind = serializers.RegexField(r"^[a-z][a-z0-9_]{0,31}$")
     stage = serializers.ChoiceField([stage.value for stage in Stage])
-    # No page stays open for a year; what is larger would be no moment of any calendar.
-    monotonic_ms = serializers.FloatField(min_value=0, max_value=366 * 86_400_000)
+    monotonic_ms = serializers.FloatField(min_value=0, max_value=LONGEST_PAGE_MS)
     data = serializers.DictField(required=False, default=dict)  # type: ignore[assignment]
 
     def validate_data(self, data: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from reader_study.actions.display import preferences_of
 from reader_study.actions.images import series_of
 from reader_study.actions.pseudonyms import pseudonym
 from reader_study.actions.reading import nodules_of, path_of, visible_items
-from reader_study.actions.schedule import is_closed, openings_of
+from reader_study.actions.schedule import AT_ONCE, is_closed, openings_of, waits
 from reader_study.api.description import AnswersField, PointField
 from reader_study.api.preferences import LayoutField, PreferencesSerializer
 from reader_study.api.questionnaire import QuestionnaireSerializer
@@ -19,7 +19,7 @@ from reader_study.domain.design import TRAINING, name_for_reader
 from reader_study.domain.findings import Findings
 from reader_study.domain.protocol import Protocol
 from reader_study.domain.reading import ANSWERING, Stage
-from reader_study.models import Answer, Draft, Reading, Skip, Unlock
+from reader_study.models import Answer, Draft, Place, Reading, Skip, Unlock
 
 NOTHING: dict[str, Any] = {"case": {}, "nodules": {}}
 
@@ -110,7 +110,7 @@ def describe(reading: Reading) -> dict[str, Any]:
     study = reading.reader.study
     rules = reading.rules
     stage = Stage(reading.stage)
-    mine = list(Reading.objects.filter(reader=reading.reader_id))
+    mine = Reading.objects.filter(reader=reading.reader_id).places()
     following = _following(reading, mine, rules)
     closed = is_closed(reading)
     locked = {
@@ -170,10 +170,10 @@ def describe(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _following(reading: Reading, mine: list[Reading], rules: Protocol) -> Reading | None:
+def _following(reading: Reading, mine: list[Place], rules: Protocol) -> Place | None:
     """Return the first other reading of the reader's that can be done now."""
     now = timezone.now()
-    when = openings_of(mine, rules, now)
+    when = openings_of(mine, rules, now) if waits(rules) else {}
     skipped = set(
         Skip.objects.filter(reading__reader=reading.reader_id).values_list("reading", flat=True)
     )
@@ -184,7 +184,7 @@ def _following(reading: Reading, mine: list[Reading], rules: Protocol) -> Readin
             if each.pk != reading.pk
             and each.stage != Stage.SUBMITTED
             and each.pk not in skipped
-            and when[each.pk].has_come(now)
+            and when.get(each.pk, AT_ONCE).has_come(now)
         ),
         None,
     )

@@ -13,6 +13,8 @@ NO_SIGN = frozenset(
     }
 )
 SECONDS = 1000.0
+# No page stays open for a year; what is larger would be no moment of any calendar.
+LONGEST_PAGE_MS = 366 * 86_400_000.0
 
 
 class Happened(NamedTuple):

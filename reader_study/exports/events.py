@@ -51,6 +51,14 @@ EXPOSURES = (
     Column("malignancy_after", "text", "the same, locked with AI in view"),
 )
 
+UNTIMED = (
+    *READING,
+    Column("key", "text", "the event's key, as in the archive's table of events"),
+    Column("kind", "text", "what happened"),
+    Column("monotonic_ms", "number, ms", "the clock that the browser told: no page can show it"),
+    Column("received_at", "time, UTC", "when the site had it"),
+)
+
 # The question on which readers and AI judge the same thing on a scale.
 MALIGNANCY = "malignancy"
 
@@ -110,9 +118,13 @@ def exposure_rows(study: Study) -> Iterator[list[Any]]:
 
 
 def readings_told(study: Study) -> Iterator[tuple[Reading, list[Event]]]:
-    """Yield each reading with what the browser told of it; memory holds one at a time."""
+    """Yield each reading with what the browser told of it; memory holds one at a time.
+
+    Without what has no place in time, which `untimed_rows` tells of.
+    """
     told = (
-        Event.objects.filter(reading__reader__study=study, monotonic_ms__isnull=False)
+        Event.objects.timed()
+        .filter(reading__reader__study=study)
         .select_related("reading__reader", "reading__case")
         .order_by(
             "reading__reader__pseudonym",
@@ -125,6 +137,24 @@ def readings_told(study: Study) -> Iterator[tuple[Reading, list[Event]]]:
     for _, events in groupby(told.iterator(ROWS_AT_ONCE), key=lambda event: event.reading_id):
         of_one = list(events)
         yield of_one[0].reading, of_one
+
+
+def untimed_rows(study: Study) -> Iterator[list[Any]]:
+    """Yield the events that no time, exposure or view is derived from, since their clock is none.
+
+    They were recorded by versions that asked nothing of a browser's clock, and stay.
+    """
+    found = (
+        Event.objects.untimed()
+        .filter(reading__reader__study=study)
+        .select_related("reading__reader", "reading__case")
+        .order_by("pk")
+    )
+    for each in found.iterator(ROWS_AT_ONCE):
+        yield [
+            *place(study, each.reading, each.stage),
+            *(str(each.key), each.kind, each.monotonic_ms, time_of(each.received_at)),
+        ]
 
 
 def happened(event: Event) -> Happened:

@@ -27,8 +27,10 @@ from reader_study.exports.events import (
     IDLE_AFTER_S,
     MALIGNANCY,
     TIMES,
+    UNTIMED,
     exposure_rows,
     time_rows,
+    untimed_rows,
 )
 from reader_study.exports.marks import MARKS, MEASUREMENTS, mark_rows, measurement_rows
 from reader_study.exports.seen import DWELL, SEEN, dwell_rows, seen_rows
@@ -282,6 +284,7 @@ def dictionary_rows(protocols: Sequence[Protocol]) -> Iterator[list[Any]]:
         "dwell": DWELL,
         "dwell_maps": DWELL_MAPS,
         "exposures": EXPOSURES,
+        "untimed_events": UNTIMED,
         "marks": MARKS,
         "measurements": MEASUREMENTS,
         "early_openings": EARLY_OPENINGS,
@@ -332,6 +335,7 @@ def write_tables(
         "dwell.csv": ([c.name for c in DWELL], dwell_rows(study, idle_after_s)),
         "dwell_maps.csv": ([c.name for c in DWELL_MAPS], dwell_map_rows(study, idle_after_s)),
         "exposures.csv": ([c.name for c in EXPOSURES], exposure_rows(study)),
+        "untimed_events.csv": ([c.name for c in UNTIMED], untimed_rows(study)),
         "marks.csv": ([c.name for c in MARKS], mark_rows(study)),
         "measurements.csv": ([c.name for c in MEASUREMENTS], measurement_rows(study)),
         "early_openings.csv": ([c.name for c in EARLY_OPENINGS], early_opening_rows(study)),

@@ -12,7 +12,7 @@ from reader_study.models import Reading
 
 # Where a reader may get something; whatever is not named here has to refuse.
 FOR_READERS = {
-    *("home", "login", "logout", "worklist", "skip", "sign", "reading"),
+    *("home", "login", "logout", "worklist", "session-cases", "skip", "sign", "reading"),
     *("health-live", "health-ready", "display", "api-preferences"),
     *("api-reading", "api-open", "api-draft", "api-lock", "api-submit", "api-ai", "api-events"),
     *("api-metadata", "api-block", "api-frame", "api-slices", "api-slice", "api-truth"),

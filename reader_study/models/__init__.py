@@ -24,7 +24,7 @@ from reader_study.models.imports import (
 from reader_study.models.monitoring import BackupMade, ReadingPace
 from reader_study.models.people import KeyAccess, Waiver
 from reader_study.models.prediction import Job, JobStatus, ModelVersion, Prediction
-from reader_study.models.reading import Answer, Draft, Mark, Rating, Reading
+from reader_study.models.reading import Answer, Draft, Mark, Place, Rating, Reading
 from reader_study.models.record import Chain, Record
 from reader_study.models.results import ResultDocument, ResultsJob, ResultsStatus
 from reader_study.models.signature import SessionSignature
@@ -64,6 +64,7 @@ __all__ = [
     "ModelVersion",
     "Nodule",
     "PersonalToken",
+    "Place",
     "Prediction",
     "ProtocolVersion",
     "Rating",

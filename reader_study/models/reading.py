@@ -1,7 +1,8 @@
 """What readers do: readings, drafts, locked answers and their ratings."""
 
 from collections.abc import Sequence
-from typing import Self
+from datetime import datetime
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from django.db import models
@@ -12,6 +13,18 @@ from reader_study.domain.protocol import Protocol
 from reader_study.domain.reading import ANSWERING, Stage
 from reader_study.models.account import Membership, Role, User
 from reader_study.models.study import Case, Nodule, ProtocolVersion, Series, Study
+
+
+class Place(NamedTuple):
+    """What the order of a worklist needs of a reading; a reader may have thousands."""
+
+    pk: int
+    reader_id: int
+    case_id: int
+    session: int
+    position: int
+    stage: str
+    submitted_at: datetime | None
 
 
 class ReadingQuerySet(models.QuerySet["Reading"]):
@@ -26,6 +39,12 @@ class ReadingQuerySet(models.QuerySet["Reading"]):
     def of_study(self, study: Study) -> Self:
         """Keep the readings of `study`."""
         return self.filter(reader__study=study)
+
+    def places(self) -> list[Place]:
+        """Return the place of each, in the order of the worklist: one query, and few bytes."""
+        return [
+            Place(*row) for row in self.order_by("session", "position").values_list(*Place._fields)
+        ]
 
 
 class Reading(models.Model):

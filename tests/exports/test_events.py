@@ -8,10 +8,13 @@ from uuid import uuid4
 import pytest
 from django.urls import reverse
 
+from reader_study.actions.monitoring import note_paces
 from reader_study.actions.reading import Told, lock_unaided, store_events, submit
+from reader_study.domain.clock import LONGEST_PAGE_MS
 from reader_study.domain.reading import Stage
+from reader_study.exports.archive import event_rows
 from reader_study.exports.events import TIMES, time_rows
-from reader_study.models import Nodule
+from reader_study.models import Event, Nodule
 from tests.exports.test_tables import tables
 from tests.factories import NOW, a_prediction, a_reading, answers_of
 
@@ -168,3 +171,30 @@ def test_a_browser_that_tells_nonsense_does_not_stop_the_export(reading):
     found = tables(reading.reader.study)
     assert found["exposures.csv"] == []
     assert all(row["nodule"] in {"", "1"} for row in found["times.csv"])
+
+
+def test_events_of_no_moment_are_told_of_and_left_out_of_what_is_derived(reading):
+    read(reading)
+    before = tables(reading.reader.study)
+    assert before["untimed_events.csv"] == []
+    absurd = [1e300, -1.0, float("inf"), float("nan"), LONGEST_PAGE_MS * 1.001]
+    Event.objects.bulk_create(
+        Event(
+            reading=reading, key=uuid4(), kind=kind, stage="aided", monotonic_ms=clock,
+            data={"page": PAGE, "nodule": Nodule.objects.get().pk, "artefact": "score"},
+            received_at=NOW,
+        )
+        for clock in absurd
+        for kind in ("ai_shown", "ai_hidden")
+    )  # fmt: skip
+
+    after = tables(reading.reader.study)
+
+    told = after.pop("untimed_events.csv")
+    assert [row["monotonic_ms"] for row in told[::2]] == [str(each) for each in absurd]
+    assert {row["kind"] for row in told} == {"ai_shown", "ai_hidden"}
+    assert after == {name: rows for name, rows in before.items() if name in after}
+    assert len(after) == len(before) - 1
+    assert note_paces() == 1
+    # An archive has them as they were recorded.
+    assert sum(row[-3] in absurd for row in event_rows(reading.reader.study)) == 8

@@ -55,7 +55,9 @@ def test_the_worklist_shows_the_readers_cases_in_their_order(client):
 
     page = client.get(reverse("worklist")).content.decode()
 
-    assert page.index(reading.case.pseudonym) < page.index(second.case.pseudonym)
+    # What is to be read comes first; what is done is folded away below it.
+    assert page.index(second.case.pseudonym) < page.index("<summary>Done: 1</summary>")
+    assert page.index("<summary>Done: 1</summary>") < page.index(reading.case.pseudonym)
     assert "1 of 2 submitted" in page
     assert "Begin with case 2" in page or "Go on with case 2" in page
     assert foreign.case.pseudonym not in page
