@@ -4,21 +4,16 @@ First the rule alone, then with its rows written into a PostgreSQL of its own, c
 """
 
 import argparse
-import os
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from launcher.postgres import EmbeddedPostgres
+from benchmarks.generated import PROTOCOL, an_empty_site
 from reader_study.domain.allocation import Case, deal
 from reader_study.domain.design import Design
 from reader_study.domain.protocol import Allocation, Restrictions
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-PROTOCOL = CHECKOUT / "reader_study" / "protocols" / "demonstration.yaml"
 DESIGN: dict[str, Any] = {
     "kind": "crossover",
     "washout_days": 28,
@@ -50,13 +45,8 @@ def main() -> None:
         places = deal(design, allocation, readers, cases)
         seconds = time.perf_counter() - began
         print(f"  {name}: {len(places)} places in {seconds:.2f} s")
-    with tempfile.TemporaryDirectory(prefix="reread-bench-") as name:
-        folder = Path(name)
-        with EmbeddedPostgres(folder / "pg", folder / "run") as server:
-            secrets = {"SECRET_KEY": "bench", "SERVICE_TOKEN": "bench", "VAR_DIR": name}
-            os.environ.update(secrets, DATABASE_URL=server.url("reread"))
-            os.environ["DJANGO_SETTINGS_MODULE"] = "reader_study.settings"
-            _stored(readers, cases)
+    with an_empty_site():
+        _stored(readers, cases)
 
 
 def _stored(readers: list[str], cases: list[Case]) -> None:
@@ -64,7 +54,6 @@ def _stored(readers: list[str], cases: list[Case]) -> None:
 
     django.setup()
 
-    from django.core.management import call_command
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
     from django.utils import timezone
@@ -73,7 +62,6 @@ def _stored(readers: list[str], cases: list[Case]) -> None:
     from reader_study.actions.reference import load_reference
     from reader_study.actions.study import add_member, allocate_readings, create_study
 
-    call_command("migrate", verbosity=0)
     document = yaml.safe_load(PROTOCOL.read_text())
     document["design"] = DESIGN
     document["allocation"]["restrictions"] = RESTRICTIONS

@@ -5,17 +5,15 @@ with the chain and without it.
 """
 
 import argparse
-import os
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import psycopg
 
 import broker
-from benchmarks.verify import CHECKOUT, fill
-from launcher.postgres import EmbeddedPostgres, binaries
+from benchmarks.generated import an_empty_site, write_answers, write_study
+from benchmarks.verify import READERS
+from launcher.postgres import binaries
 
 SAVE = r"""
 \set reading random(1, 900)
@@ -33,35 +31,27 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20, help="events a batch")
     parser.add_argument("--seconds", type=int, default=6)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="reread-bench-") as name:
-        folder = Path(name)
+    with an_empty_site() as (folder, url):
         (folder / "save.sql").write_text(SAVE.format(options.events))
-        with EmbeddedPostgres(folder / "pg", folder / "run") as server:
-            url = server.url("reread")
-            secrets = {"SECRET_KEY": "bench", "SERVICE_TOKEN": "bench", "DATABASE_URL": url}
-            subprocess.run(
-                [sys.executable, str(CHECKOUT / "manage.py"), "migrate", "--verbosity", "0"],
-                env={**os.environ, **secrets},
-                check=True,
-            )
-            fill(url, 2000, 3)
-            for state in ("enable", "disable"):
-                with psycopg.connect(broker.libpq_dsn(url)) as connection:
-                    connection.execute(f"alter table reader_study_event {state} trigger recorded")
-                for readers in (1, 4, 16):
-                    told = subprocess.run(
-                        [
-                            *(str(binaries() / "pgbench"), "-n", "-c", str(readers), "-j", "2"),
-                            *("-T", str(options.seconds), "-f", str(folder / "save.sql")),
-                            *("-h", str(server.socket_dir), "-U", "owner", "reread"),
-                        ],
-                        capture_output=True,
-                        text=True,
-                        check=True,
-                    ).stdout
-                    figures = [line for line in told.splitlines() if "tps" in line or "lat" in line]
-                    chain = "with" if state == "enable" else "without"
-                    sys.stdout.write(f"{chain} the chain, {readers} at once: {figures}\n")
+        write_study(url, readers=READERS, cases=50)
+        write_answers(url, ratings=3)
+        for state in ("enable", "disable"):
+            with psycopg.connect(broker.libpq_dsn(url)) as connection:
+                connection.execute(f"alter table reader_study_event {state} trigger recorded")
+            for readers in (1, 4, 16):
+                told = subprocess.run(
+                    [
+                        *(str(binaries() / "pgbench"), "-n", "-c", str(readers), "-j", "2"),
+                        *("-T", str(options.seconds), "-f", str(folder / "save.sql")),
+                        *("-h", str(folder / "run"), "-U", "owner", "reread"),
+                    ],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                ).stdout
+                figures = [line for line in told.splitlines() if "tps" in line or "lat" in line]
+                chain = "with" if state == "enable" else "without"
+                sys.stdout.write(f"{chain} the chain, {readers} at once: {figures}\n")
 
 
 if __name__ == "__main__":

@@ -34,13 +34,13 @@ class Site(NamedTuple):
 
 
 @contextmanager
-def a_database() -> Iterator[Path]:
-    """Start PostgreSQL and Django on it, with all tables; yield the folder of everything."""
-    with an_empty_site() as (folder, _):
+def a_database() -> Iterator[tuple[Path, str]]:
+    """Start PostgreSQL and Django on it, with all tables; yield a folder and its address."""
+    with an_empty_site() as (folder, url):
         import django
 
         django.setup()
-        yield folder
+        yield folder, url
 
 
 @contextmanager

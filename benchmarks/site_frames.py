@@ -38,7 +38,7 @@ def main() -> None:
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is needed: apt-get install wrk")
     print(machine(), flush=True)
-    with a_database() as folder:
+    with a_database() as (folder, _):
         study = a_study(folder, readers=options.readers, cases=1)
         bare, site_paths = _paths(study, folder)
         with a_site(folder) as site, _orthanc(folder) as orthanc:

@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=150)
     options = parser.parse_args()
     print(f"{options.readers} readers, {machine()}", flush=True)
-    with a_database() as folder:
+    with a_database() as (folder, _):
         study = a_study(folder, readers=options.readers, cases=options.cases)
         plan = folder / "plan.json"
         plan.write_text(json.dumps({"readers": _readers(study), "seconds": options.seconds}))

@@ -1,64 +1,102 @@
 """A large study on a site: `make bench-site PART=scale`.
 
-200 readers x 2,000 cases with two answers to every reading, and a tenth of it (20 readers x 2,000
-cases): how long allocation, the coordinator's pages, the export and `verify` take, and in how
-much memory.
+200 readers x 2,000 cases with two answers of ten ratings to every reading, and a tenth of it (20
+readers x 2,000 cases): how long allocation, every page of the desk and of a reader, the export and
+`verify` take, in how much memory, and how each grows. What is read is written as rows, through the
+chain; a reader who has half of it still to read is left for the pages.
 """
 
 import argparse
+import json
 import logging
-import os
 import subprocess
 import sys
 import time
 from typing import Any
 
-from benchmarks.site import CHECKOUT, a_database, machine
+from benchmarks.generated import CHECKOUT, PROTOCOL, run, write_answers
+from benchmarks.site import a_database, machine
+
+SLOW_S = 1.0  # what a page may take
 
 
 def main() -> None:
-    """Measure both sizes."""
+    """Measure all sizes, and compare the first with the last."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readers", type=int, nargs="+", default=[20, 200])
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--only", type=int, help="one size, in this process")
     options = parser.parse_args()
     if options.only:
-        one(options.only, options.cases)
+        sys.stdout.write(json.dumps(one(options.only, options.cases)) + "\n")
         return
     print(machine(), flush=True)
+    began = time.monotonic()
+    found = []
     for readers in options.readers:
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.site_scale", "--only", str(readers),
-             "--cases", str(options.cases)],
-            cwd=CHECKOUT, check=True,
+        command = [sys.executable, "-m", "benchmarks.site_scale", "--only", str(readers)]
+        done = subprocess.run(
+            [*command, "--cases", str(options.cases)],
+            cwd=CHECKOUT, check=True, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+    sizes = [f"{readers} x {options.cases}" for readers in options.readers]
+    print(f"{'':<44}" + "".join(f"{size:>26}" for size in sizes) + "    growth")
+    for name in found[-1]:
+        cells = [_cell(each.get(name, {})) for each in found]
+        few, much = (each.get(name, {}).get("seconds") for each in (found[0], found[-1]))
+        growth = f"{much / few:8.1f} x" if few and much else ""
+        print(f"{name:<44}" + "".join(f"{cell:>26}" for cell in cells) + growth)
+    print(f"all of it took {time.monotonic() - began:.0f} s")
+    slow = [name for name, row in found[-1].items() if row.get("page") and row["seconds"] > SLOW_S]
+    print(f"pages slower than {SLOW_S:g} s: {', '.join(slow) or 'none'}")
+    sys.exit(int(bool(slow)))
 
 
-def one(readers: int, cases: int) -> None:
+def _cell(row: dict[str, Any]) -> str:
+    parts = []
+    if "seconds" in row:
+        parts.append(f"{row['seconds']:.2f} s")
+    if "queries" in row:
+        parts.append(f"{row['queries']} q {row['kb']:.0f} kB")
+    if "mb" in row:
+        parts.append(f"{row['mb']:.0f} MB")
+    return " ".join(parts)
+
+
+def one(readers: int, cases: int) -> dict[str, dict[str, Any]]:
     """Measure one size."""
-    with a_database() as folder:
+    with a_database() as (folder, url):
         logging.disable(logging.INFO)  # a line a request
-        print(f"{readers} readers x {cases} cases", flush=True)
-        _filled(readers, cases)
-        _page()
+        found: dict[str, dict[str, Any]] = {}
+
+        def note(name: str, **row: Any) -> None:
+            found[name] = row
+            print(f"  {readers} x {cases}, {name}: {_cell(row)}", file=sys.stderr, flush=True)
+
+        number, seconds = _allocated(readers, cases)
+        note("allocation", seconds=seconds, readings=number)
+        began = time.monotonic()
+        write_answers(url)
+        note("(writing of answers, by SQL)", seconds=time.monotonic() - began)
+        note("database", mb=_database_mb())
         for name, words in (
-            ("export", ["export_readings", "bench", str(folder / "export.zip")]),
             ("verify", ["verify", "bench"]),
+            ("export", ["export_readings", "bench", str(folder / "export.zip")]),
         ):
-            seconds, megabytes = _command(*words)
-            _row(name, seconds, megabytes)
-        size = (folder / "export.zip").stat().st_size / 1e6
-        print(f"  the export has {size:.1f} MB, the database {_database_mb():.0f} MB", flush=True)
+            seconds, megabytes = run(*words)
+            note(name, seconds=seconds, mb=megabytes)
+        note("file of the export", mb=(folder / "export.zip").stat().st_size / 1e6)
+        _pages(note)
+    return found
 
 
-def _filled(readers: int, cases: int) -> None:
-    """Allocate by the site's own action; then write answers as fast as the chain takes them."""
+def _allocated(readers: int, cases: int) -> tuple[int, float]:
+    """Make the study, and deal it out by the site's own action; return how many, and seconds."""
     import yaml
     from django.db import connection
     from django.utils import timezone
 
-    from benchmarks.site import PROTOCOL
     from reader_study.actions.reference import load_reference
     from reader_study.actions.study import add_member, allocate_readings, create_study
     from reader_study.models import Case, Nodule, Role, Series, User
@@ -83,93 +121,70 @@ def _filled(readers: int, cases: int) -> None:
         load_reference(nodule=nodule, malignant=nodule.pk % 3 == 0, source="bench", now=now)
     began = time.perf_counter()
     count = allocate_readings(study=study, now=now)
-    _row(f"allocation ({count} readings)", time.perf_counter() - began)
-    began = time.perf_counter()
+    seconds = time.perf_counter() - began
     with connection.cursor() as cursor:
         cursor.execute("update reader_study_study set opened_at = now()")
-        cursor.execute(
-            "update reader_study_reading set stage = 'submitted', opened_at = now(), "
-            "submitted_at = now(), version_id = (select max(id) from reader_study_protocolversion)"
-        )
-        # Two answers of ten questions a reading, as the chain records them.
-        for stage in ("unaided", "aided"):
-            cursor.execute(ANSWERS, {"stage": stage, "hash": study.protocol_hash})
-            cursor.execute("set session_replication_role = replica")
-            cursor.execute(RATINGS, {"stage": stage})
-            cursor.execute("set session_replication_role = origin")
-        for kind, stage in (
-            ("opened", "unaided"),
-            ("lock_unaided", "unaided"),
-            ("submit", "aided"),
-        ):
-            cursor.execute(EVENTS, {"kind": kind, "stage": stage})
-        cursor.execute("analyze")
-    _row(f"written: {2 * count} answers, {3 * count} events", time.perf_counter() - began)
+    return count, seconds
 
 
-ANSWERS = """
-insert into reader_study_answer (reading_id, stage, answers, protocol_hash, locked_at)
-select r.id, %(stage)s, jsonb_build_object('case', '{}'::jsonb, 'nodules', jsonb_build_object(n.id,
-    (select jsonb_object_agg('question_' || q, jsonb_build_object('value', (r.id + q) %% 100))
-     from generate_series(1, 9) q) || jsonb_build_object('malignancy',
-     jsonb_build_object('value', r.id %% 100)))), %(hash)s, now()
-from reader_study_reading r join reader_study_series s on s.case_id = r.case_id
-join reader_study_nodule n on n.series_id = s.id
-"""
-RATINGS = """
-insert into reader_study_rating (answer_id, nodule_id, question, value, cannot_assess)
-select a.id, n.key::bigint, q.key, q.value -> 'value', false
-from reader_study_answer a, jsonb_each(a.answers -> 'nodules') n, jsonb_each(n.value) q
-where a.stage = %(stage)s
-"""
-EVENTS = """
-insert into reader_study_event (reading_id, key, kind, stage, data, received_at)
-select id, gen_random_uuid(), %(kind)s, %(stage)s, '{}', now() from reader_study_reading
-"""
-
-
-def _page() -> None:
-    """Ask for the coordinator's pages, twice: the first call also loads templates."""
-    from django.db import connection
-    from django.test import Client
-    from django.test.utils import CaptureQueriesContext
-    from django.urls import reverse
+def _pages(note: Any) -> None:
+    """Ask for every page of the desk and of a reader, twice: the first call loads templates."""
+    from django.urls import get_resolver, reverse
 
     from reader_study.actions.study import add_member
-    from reader_study.models import Membership, Role, Study, User
+    from reader_study.management.blinding_addresses import addresses
+    from reader_study.models import Membership, Reading, Role, Study, User
 
     study = Study.objects.get(slug="bench")
     desk = User.objects.create(username="coordinator")
     add_member(study=study, user=desk, role=Role.COORDINATOR, pseudonym="Coordinator")
-    reader = Membership.objects.filter(study=study, role=Role.READER)[0].user
-    pages = [
-        (desk, reverse("study", args=["bench"])),
-        (desk, reverse("study-conduct", args=["bench"])),
-        (desk, reverse("study-people", args=["bench"])),
-        (reader, reverse("worklist")),
-    ]
-    for user, path in pages:
-        client: Any = Client(HTTP_HOST="localhost")
-        client.force_login(user)
-        client.get(path)
-        began = time.perf_counter()
-        with CaptureQueriesContext(connection) as queries:
-            answer = client.get(path)
-        seconds = time.perf_counter() - began
-        size = len(answer.content) / 1e3
-        _row(f"page {path} ({answer.status_code}, {len(queries)} queries, {size:.0f} kB)", seconds)
+    reader = Membership.objects.filter(study=study, role=Role.READER)[0]
+    reading = _half_read(reader)
+    for address in addresses(get_resolver().url_patterns):
+        name = address.name
+        if address.parts == {"slug"} and name.startswith("study") and name not in FILES:
+            _page(note, desk, name, reverse(name, args=["bench"]))
+    _page(note, reader.user, "worklist", reverse("worklist"))
+    _page(note, reader.user, "session-cases", reverse("session-cases", args=["bench", 1]))
+    _page(note, reader.user, "reading", reverse("reading", args=[reading.pk]))
+    _page(note, reader.user, "api-open", reverse("api-open", args=[reading.pk]), method="post")
+    assert Reading.objects.get(pk=reading.pk).stage == "unaided"
 
 
-def _command(*words: str) -> tuple[float, int]:
-    """Run a command of manage.py; return seconds and peak memory in MB."""
-    began = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, str(CHECKOUT / "manage.py"), *words], stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{words[0]} failed")
-    return time.monotonic() - began, usage.ru_maxrss // 1024
+# Made of all readings in pieces, or of what only a locked study has.
+FILES = {"study-export", "study-archive", "study-accesses-csv", "study-results"}
+
+
+def _half_read(reader: Any) -> Any:
+    """Have one reader's second half still to be read; return the next reading."""
+    from django.db import connection
+
+    from reader_study.models import Reading
+
+    mine = Reading.objects.filter(reader=reader)
+    later = mine.filter(position__gt=mine.count() // 2)
+    with connection.cursor() as cursor:
+        cursor.execute("set session_replication_role = replica")
+        later.update(stage="assigned", version=None, opened_at=None, submitted_at=None)
+        cursor.execute("set session_replication_role = origin")
+    return later.order_by("position")[0]
+
+
+def _page(note: Any, user: Any, name: str, path: str, method: str = "get") -> None:
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+
+    client: Any = Client(HTTP_HOST="localhost", raise_request_exception=True)
+    client.force_login(user)
+    ask = getattr(client, method)
+    if ask(path).status_code != 200:
+        return  # a page of other times of a study, or one that only takes forms
+    began = time.perf_counter()
+    with CaptureQueriesContext(connection) as queries:
+        answer = ask(path)
+    seconds, size = time.perf_counter() - began, len(answer.content) / 1e3
+    note(f"page {name}", seconds=seconds, queries=len(queries), kb=size, page=True)
 
 
 def _database_mb() -> float:
@@ -179,11 +194,6 @@ def _database_mb() -> float:
         cursor.execute("select pg_database_size(current_database())")
         (size,) = cursor.fetchone() or (0,)
     return float(size) / 1e6
-
-
-def _row(what: str, seconds: float, megabytes: int | None = None) -> None:
-    peak = f", peak memory {megabytes} MB" if megabytes else ""
-    print(f"  {what}: {seconds:.2f} s{peak}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from datetime import datetime
+from functools import cache
+from itertools import islice
+from typing import IO, Any, NamedTuple
 
 from reader_study.domain.design import conditions
 from reader_study.domain.protocol import Protocol
@@ -35,6 +38,7 @@ from reader_study.exports.events import (
 from reader_study.exports.marks import MARKS, MEASUREMENTS, mark_rows, measurement_rows
 from reader_study.exports.seen import DWELL, SEEN, dwell_rows, seen_rows
 from reader_study.models import (
+    Answer,
     DatabaseLock,
     EarlyOpening,
     Job,
@@ -113,6 +117,24 @@ SKIPS = (
 )
 
 
+class _Of(NamedTuple):
+    """An answer and its reading, as far as each of its ratings tells of them again."""
+
+    pk: int
+    protocol_hash: str
+    reader: str
+    case: str
+    session: int
+    position: int
+    arm: str
+    repeat: bool
+    stage: str
+    opened_at: datetime | None
+    locked_at: datetime
+    revision: int
+    replaced: bool
+
+
 def reading_rows(study: Study) -> Iterator[list[Any]]:
     """Yield a row per reader, case, nodule, stage and question; memory does not grow."""
     protocol = study.rules
@@ -120,45 +142,49 @@ def reading_rows(study: Study) -> Iterator[list[Any]]:
         (each.arm, each.stage.value): "|".join(each.shows) for each in conditions(protocol.design)
     }
     predictions = _predictions(study)
-    ratings = (
-        Rating.objects.filter(answer__reading__reader__study=study)
-        .annotate(replaced=replaced("answer__"))
-        .select_related("answer__reading__reader", "answer__reading__case", "nodule", "mark")
-        .order_by(
-            "answer__reading__reader__pseudonym",
-            "answer__reading__session",
-            "answer__reading__position",
-            "answer_id",
-            "pk",
+    ai = cache(lambda nodule, question: _of_the_ai(predictions.get(nodule), question))
+    answers = (
+        Answer.objects.filter(reading__reader__study=study)
+        .annotate(replaced=replaced())
+        .order_by("reading__reader__pseudonym", "reading__session", "reading__position", "pk")
+        .values_list(
+            *("pk", "protocol_hash", "reading__reader__pseudonym", "reading__case__pseudonym"),
+            *("reading__session", "reading__position", "reading__arm", "reading__repeat"),
+            *("stage", "reading__opened_at", "locked_at", "revision", "replaced"),
+        )
+        .iterator(ROWS_AT_ONCE)
+    )
+    for some in iter(lambda: [_Of(*row) for row in islice(answers, ROWS_AT_ONCE)], []):
+        ratings = _ratings(some)
+        for of in some:
+            start = [study.slug, of.protocol_hash, of.reader, of.case, of.session, of.position]
+            start += [of.arm, text_of(of.repeat)]
+            shows = shown.get((of.arm, of.stage), "")
+            end = [time_of(of.opened_at), time_of(of.locked_at), of.revision]
+            end.append(text_of(not of.replaced))
+            for nodule, number, mark, key, question, value, cannot_assess in ratings.get(of.pk, ()):
+                yield [
+                    *(*start, number, nodule, mark, str(key) if key else None),
+                    *(of.stage, shows, question, text_of(value), text_of(cannot_assess)),
+                    *end,
+                    *ai(nodule, question),
+                ]
+
+
+def _ratings(answers: Sequence[_Of]) -> dict[int, list[tuple[Any, ...]]]:
+    """Return the ratings of each answer, in their order."""
+    rows = (
+        Rating.objects.filter(answer__in=[each.pk for each in answers])
+        .order_by("answer_id", "pk")
+        .values_list(
+            *("answer_id", "nodule_id", "nodule__number", "mark__number", "mark__key"),
+            *("question", "value", "cannot_assess"),
         )
     )
-    for rating in ratings.iterator(ROWS_AT_ONCE):
-        reading = rating.answer.reading
-        prediction = predictions.get(rating.nodule_id)
-        yield [
-            study.slug,
-            rating.answer.protocol_hash,
-            reading.reader.pseudonym,
-            reading.case.pseudonym,
-            reading.session,
-            reading.position,
-            reading.arm,
-            text_of(reading.repeat),
-            rating.nodule.number if rating.nodule else None,
-            rating.nodule_id,
-            rating.mark.number if rating.mark else None,
-            str(rating.mark.key) if rating.mark else None,
-            rating.answer.stage,
-            shown.get((reading.arm, rating.answer.stage), ""),
-            rating.question,
-            text_of(rating.value),
-            text_of(rating.cannot_assess),
-            time_of(reading.opened_at),
-            time_of(rating.answer.locked_at),
-            rating.answer.revision,
-            text_of(not rating.replaced),
-            *_of_the_ai(prediction, rating.question),
-        ]
+    found: dict[int, list[tuple[Any, ...]]] = {}
+    for answer, *rating in rows.iterator(ROWS_AT_ONCE):
+        found.setdefault(answer, []).append(tuple(rating))
+    return found
 
 
 def _of_the_ai(prediction: Prediction | None, question: str) -> list[Any]:
@@ -379,7 +405,7 @@ def write_csv(raw: IO[bytes], columns: list[str], rows: Iterator[list[Any]]) -> 
     No cell is a formula to a spreadsheet (`columns.cell`).
     """
     count = 0
-    with io.TextIOWrapper(raw, encoding="utf-8", newline="", write_through=True) as text:
+    with io.TextIOWrapper(raw, encoding="utf-8", newline="") as text:
         writer = csv.writer(text)
         writer.writerow(columns)
         for count, row in enumerate(rows, start=1):  # noqa: B007
