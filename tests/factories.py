@@ -21,6 +21,7 @@ from reader_study.models import (
     ModelVersion,
     Nodule,
     Prediction,
+    ProtocolVersion,
     Reading,
     Role,
     Series,
@@ -122,6 +123,28 @@ def a_reading(
         submit(**who, answers=revised, now=NOW + timedelta(minutes=3))
     reading.refresh_from_db()
     return reading
+
+
+def many_readings(reader: Membership, *, ended: int, waiting: int) -> None:
+    """Further readings of a reader, written as rows: first those that have ended."""
+    begin = Reading.objects.filter(reader=reader).count()
+    places = range(begin + 1, begin + ended + waiting + 1)
+    study = reader.study
+    cases = Case.objects.bulk_create(
+        Case(study=study, pseudonym=f"M{reader.pk}-{place}", subject=f"S{place}")
+        for place in places
+    )
+    version = ProtocolVersion.objects.get(study=study)
+    done = {"stage": Stage.SUBMITTED.value, "version": version, "opened_at": NOW}
+    Reading.objects.bulk_create(
+        Reading(
+            reader=reader,
+            case=case,
+            position=place,
+            **({**done, "submitted_at": NOW + timedelta(minutes=place)} if n < ended else {}),
+        )
+        for n, (place, case) in enumerate(zip(places, cases, strict=True))
+    )
 
 
 def answers_of(reading: Reading, **changes: Any) -> dict[str, Any]:

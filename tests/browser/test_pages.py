@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from reader_study.models import Study
 from tests.browser.room import answer, fill_in, pane, wait_until_loaded
+from tests.factories import PASSWORD, a_member, a_study, a_user, many_readings
 from tests.stack import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -67,6 +68,32 @@ def test_a_generated_case_is_read_on_pages_everybody_can_use(
     log_in("coordinator")
     found["study"] = barriers(page)
     page.screenshot(path=pictures / "study.png", full_page=True)
+
+    assert {name: report for name, report in found.items() if report} == {}
+
+
+def test_a_worklist_of_two_thousand_cases_is_found_through_on_pages_everybody_can_use(
+    page: Page, live_server, log_in, pictures: Path
+):
+    reader = a_member(a_study(), user=a_user(username="reader", password=PASSWORD))
+    many_readings(reader, ended=312, waiting=1688)
+    found = {}
+
+    log_in("reader")
+    expect(page.get_by_role("link", name="Go on with case 313")).to_be_visible()
+    expect(page.get_by_role("link", name="Read case 313")).to_be_visible()
+    expect(page.get_by_role("link", name="Look at case 312")).to_be_hidden()
+    found["folded"] = barriers(page)
+    page.screenshot(path=pictures / "worklist-long.png")
+    page.get_by_text("The last 10 of 312 that are done").press("Enter")
+    expect(page.get_by_role("link", name="Look at case 312")).to_be_visible()
+    found["unfolded"] = barriers(page)
+    page.get_by_role("link", name="All 2000 cases").click()
+    expect(page.get_by_role("link", name="Read case 313")).to_be_visible()
+    page.get_by_role("link", name="Next").click()
+    expect(page.get_by_text("Page 8 of 40")).to_be_visible()
+    found["a page of all"] = barriers(page)
+    page.screenshot(path=pictures / "worklist-all.png", full_page=True)
 
     assert {name: report for name, report in found.items() if report} == {}
 

@@ -1,7 +1,6 @@
 """A worklist of thousands of readings: what is next on top, everything else a page away."""
 
 import re
-from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -11,32 +10,10 @@ from django.urls import reverse
 from reader_study.actions.schedule import skip_reading
 from reader_study.actions.worklist import A_PAGE, LAST, NEXT
 from reader_study.domain.reading import Stage
-from reader_study.models import Case, ProtocolVersion, Reading
-from tests.factories import NOW, a_member, a_reading, a_study
+from reader_study.models import ProtocolVersion, Reading
+from tests.factories import NOW, a_member, a_reading, a_study, many_readings
 
 pytestmark = pytest.mark.django_db
-
-
-def many(reader, ended, waiting):
-    """Further readings of a reader, written as rows: first those that have ended."""
-    begin = Reading.objects.filter(reader=reader).count()
-    places = range(begin + 1, begin + ended + waiting + 1)
-    study = reader.study
-    cases = Case.objects.bulk_create(
-        Case(study=study, pseudonym=f"M{reader.pk}-{place}", subject=f"S{place}")
-        for place in places
-    )
-    version = ProtocolVersion.objects.get(study=study)
-    done = {"stage": Stage.SUBMITTED.value, "version": version, "opened_at": NOW}
-    Reading.objects.bulk_create(
-        Reading(
-            reader=reader,
-            case=case,
-            position=place,
-            **({**done, "submitted_at": NOW + timedelta(minutes=place)} if n < ended else {}),
-        )
-        for n, (place, case) in enumerate(zip(places, cases, strict=True))
-    )
 
 
 def asked(client, path):
@@ -56,10 +33,10 @@ def numbers(page):
 def reader(client):
     """A reader who has begun one reading and has many more before and behind it."""
     reader = a_member(a_study())
-    many(reader, ended=30, waiting=0)
+    many_readings(reader, ended=30, waiting=0)
     begun = a_reading(reader=reader, stage=Stage.UNAIDED)
     assert begun.position == 31
-    many(reader, ended=0, waiting=29)
+    many_readings(reader, ended=0, waiting=29)
     client.force_login(reader.user)
     return reader
 
@@ -69,7 +46,7 @@ def test_two_thousand_readings_take_as_many_queries_and_bytes_as_sixty(client, r
     room = reverse("api-reading", args=[Reading.objects.get(reader=reader, position=31).pk])
     before = [asked(client, page) for page in (*pages, room)]
 
-    many(reader, ended=0, waiting=1940)
+    many_readings(reader, ended=0, waiting=1940)
 
     for (few, small), (queries, large) in zip(
         before, [asked(client, page) for page in (*pages, room)], strict=True
@@ -92,7 +69,7 @@ def test_the_next_case_is_on_top_and_the_last_that_are_done_are_folded_away(clie
 
 
 def test_all_cases_of_a_session_are_pages_that_begin_where_the_reader_is(client, reader):
-    many(reader, ended=0, waiting=60)
+    many_readings(reader, ended=0, waiting=60)
     reading = Reading.objects.get(reader=reader, position=32)
     skip_reading(reader=reader.user, reading_id=reading.pk, reason="Images are cut", now=NOW)
     path = reverse("session-cases", args=[reader.study.slug, 1])
@@ -114,7 +91,7 @@ def test_all_cases_of_a_session_are_pages_that_begin_where_the_reader_is(client,
 
 def test_nobody_sees_the_cases_of_another_reader(client, reader):
     other = a_member(reader.study)
-    many(other, ended=0, waiting=1)
+    many_readings(other, ended=0, waiting=1)
 
     for user, session in ((a_member(reader.study).user, 1), (other.user, 2)):
         client.force_login(user)
