@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.generated import CHECKOUT
 from benchmarks.site import (
-    CHECKOUT,
     a_database,
     a_site,
     a_study,

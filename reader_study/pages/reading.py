@@ -61,7 +61,7 @@ def session_cases(request: HttpRequest, slug: str, session: int) -> HttpResponse
     pages = Paginator(found.places, A_PAGE)
     # Without a number, where the reader has got to.
     page = pages.get_page(request.GET.get("page") or found.first_open // A_PAGE + 1)
-    lines = found.lines(page.object_list)
+    lines = found.lines(list(page.object_list))
     context = {"study": found.study, "session": found, "page": page, "lines": lines}
     return render(request, "reader_study/session_cases.html", context)
 

@@ -73,7 +73,7 @@ def test_a_generated_case_is_read_on_pages_everybody_can_use(
 
 
 def test_a_worklist_of_two_thousand_cases_is_found_through_on_pages_everybody_can_use(
-    page: Page, live_server, log_in, pictures: Path
+    page: Page, live_server, log_in, pictures: Path, tmp_path: Path
 ):
     reader = a_member(a_study(), user=a_user(username="reader", password=PASSWORD))
     many_readings(reader, ended=312, waiting=1688)
@@ -93,7 +93,7 @@ def test_a_worklist_of_two_thousand_cases_is_found_through_on_pages_everybody_ca
     page.get_by_role("link", name="Next").click()
     expect(page.get_by_text("Page 8 of 40")).to_be_visible()
     found["a page of all"] = barriers(page)
-    page.screenshot(path=pictures / "worklist-all.png", full_page=True)
+    page.screenshot(path=tmp_path / "worklist-all.png", full_page=True)
 
     assert {name: report for name, report in found.items() if report} == {}
 
