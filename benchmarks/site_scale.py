@@ -67,7 +67,7 @@ def _cell(row: dict[str, Any]) -> str:
 def one(readers: int, cases: int) -> dict[str, dict[str, Any]]:
     """Measure one size."""
     with a_database() as (folder, url):
-        logging.disable(logging.INFO)  # a line a request
+        logging.disable(logging.WARNING)  # a line a request
         found: dict[str, dict[str, Any]] = {}
 
         def note(name: str, **row: Any) -> None:
