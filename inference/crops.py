@@ -13,6 +13,7 @@ network must be given is brought back as far as it can be:
 """
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from scipy import ndimage
 from inference.errors import DataUnusable
 from inference.nodules import STORED_WIDTH, UNKNOWN, Nodules
 from inference.preprocess import HIGHEST_HU, LOWEST_HU
-from inference.prompts import FEATURES
+from inference.prompts import FEATURES, PRESENCE
 
 COLUMNS = ("file", "patient_id", "pixel_spacing", "mask_area_px", "malignancy")
 SCORES = ("sphericity", "margin", "lobulation", "spiculation", "texture")
@@ -37,6 +38,7 @@ PRESENT_AT = {
 LUNG_HU, TISSUE_HU = -860.0, 25.0
 ENOUGH_READERS = 3
 CROP = 128  # pixels
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?")
 NODULE_AT = 64.5  # the middle of the nodule's bounding box, in pixels from 0
 
 
@@ -48,17 +50,19 @@ class Crops:
     ----------
     nodules : Nodules
         `malignant` is median suspicion above 3; `diameter_mm` that of a circle as large as
-        the readers' mean mask.
+        the readers' mean mask, NaN where nobody drew one.
     patient : str, shape (n,)
     readers : int64, shape (n,)
         How many scored the nodule.
     suspicion : float64, shape (n,)
         Median malignancy, 1 to 5.
     median : name of a score -> float64, shape (n,)
+        NaN where no reader gave it.
     left_out : int
-        Rows without scores, size, spacing or image.
-    present : name of a feature -> bool, shape (n,)
-        What the commonest score says of it, where the table has such scores.
+        Rows without suspicion, spacing or image.
+    present : name of a feature -> int64, shape (n,)
+        Place of the category that the commonest score says, or UNKNOWN; where the table has
+        such scores.
     columns : name of a column -> str, shape (n,)
         The table as it was read.
     missing : names of images that are not there
@@ -71,7 +75,7 @@ class Crops:
     suspicion: NDArray[np.float64]
     median: dict[str, NDArray[np.float64]]
     left_out: int
-    present: dict[str, NDArray[np.bool_]]
+    present: dict[str, NDArray[np.int64]]
     columns: dict[str, NDArray[np.str_]]
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -134,26 +138,38 @@ def read_crops(table: Path, *, leave_out_missing: bool = False) -> Crops:
     absent: list[str] = []
     for line, row in enumerate(rows, start=2):
         try:
-            of_row = {name: _numbers(row[name]) for name in ("malignancy", *SCORES)}
+            of_row = {name: _scores(row, name) for name in ("malignancy", *SCORES)}
             areas = [area for area in _numbers(row["mask_area_px"]) if area > 0]
             spacing = float(row["pixel_spacing"] or "nan")
+            if not (row["patient_id"] or "").strip():
+                raise ValueError("no patient_id")
         except ValueError as error:
             raise DataUnusable(f"{table}, line {line}: {error}.") from error
-        if not all(of_row.values()) or not areas or not spacing > 0:
+        if not of_row["malignancy"] or not spacing > 0:
             continue
-        image = table.parent / "images" / row["file"]
+        name = row["file"] or f"line {line}"
+        image = table.parent / "images" / name
         if leave_out_missing and not image.is_file():
-            absent.append(row["file"])
+            absent.append(name)
             continue
         kept.append(row)
         scores.append({name: np.array(values) for name, values in of_row.items()})
-        diameters.append(2 * spacing * np.sqrt(np.mean(areas) / np.pi))
+        area = np.mean(areas) if areas else np.nan
+        diameters.append(2 * spacing * np.sqrt(area / np.pi))
         planes.append(axial_plane(hu_of_crop(grey_of_crop(image)), spacing))
     if absent and not kept:
-        raise DataUnusable(f"None of the images of {table} is there: {absent[0]} ...")
+        raise DataUnusable(
+            f"None of the images of {table} is there: they belong into {table.parent / 'images'}, "
+            f"as {absent[0]}."
+        )
     if not kept:
-        raise DataUnusable(f"{table} has no nodule with scores, mask_area_px and pixel_spacing.")
-    median = {name: np.array([np.median(of_row[name]) for of_row in scores]) for name in scores[0]}
+        raise DataUnusable(f"{table} has no nodule with malignancy and pixel_spacing.")
+    median = {
+        name: np.array(
+            [np.median(of_row[name]) if of_row[name].size else np.nan for of_row in scores]
+        )
+        for name in scores[0]
+    }
     mean = np.array([of_row["malignancy"].mean() for of_row in scores])
     return Crops(
         Nodules(
@@ -169,9 +185,9 @@ def read_crops(table: Path, *, leave_out_missing: bool = False) -> Crops:
         median=median,
         left_out=len(rows) - len(kept),
         present={
-            feature: np.array([commonest(_numbers(row[score])) == value for row in kept])
+            feature: np.array([_presence(row, score, value) for row in kept])
             for feature, (score, value) in PRESENT_AT.items()
-            if all((row.get(score) or "").strip() for row in kept)
+            if any((row.get(score) or "").strip() for row in kept)
         },
         columns={
             name: np.array([row[name] or "" for row in kept]) for name in (reader.fieldnames or ())
@@ -183,8 +199,15 @@ def read_crops(table: Path, *, leave_out_missing: bool = False) -> Crops:
 def categories_of(median: dict[str, NDArray[np.float64]]) -> NDArray[np.int64]:
     """Turn LIDC's scores into categories, (n, len(FEATURES)); the others are UNKNOWN.
 
-    Spiculation goes before lobulation where a nodule has both.
+    So is a feature of which a score is missing. Spiculation goes before lobulation where a nodule
+    has both.
     """
+    comes_from = {
+        "margin_conspicuity": ("margin",),
+        "margin": ("spiculation", "lobulation"),
+        "shape": ("sphericity",),
+        "consistency": ("texture",),
+    }
     of_feature = {
         "margin_conspicuity": np.where(
             median["margin"] >= 3, "well_marginated", "poorly_marginated"
@@ -199,15 +222,13 @@ def categories_of(median: dict[str, NDArray[np.float64]]) -> NDArray[np.int64]:
             [median["texture"] < 2, median["texture"] > 4], ["ground_glass", "solid"], "part_solid"
         ),
     }
-    return np.array(
-        [
-            [FEATURES[name].index(str(one)) for one in of_feature[name]]
-            if name in of_feature
-            else [UNKNOWN] * len(median["margin"])
-            for name in FEATURES
-        ],
-        dtype=np.int64,
-    ).T
+    found = np.full((len(median["margin"]), len(FEATURES)), UNKNOWN, dtype=np.int64)
+    for column, name in enumerate(FEATURES):
+        if name in of_feature:
+            known = np.all([np.isfinite(median[score]) for score in comes_from[name]], axis=0)
+            places = [FEATURES[name].index(str(one)) for one in of_feature[name]]
+            found[:, column] = np.where(known, places, UNKNOWN)
+    return found
 
 
 def hu_of_crop(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -267,6 +288,27 @@ def commonest(scores: Sequence[float]) -> float:
 
 def _numbers(text: str | None) -> list[float]:
     return [float(word) for word in (text or "").split()]
+
+
+def _scores(row: dict[str, str], name: str) -> list[float]:
+    """Return the readers' scores in a column.
+
+    Raises:
+        ValueError: a word is no score from 1 to 5.
+    """
+    words = (row[name] or "").split()
+    for word in words:
+        if not (_NUMBER.fullmatch(word) and 1 <= float(word) <= 5):
+            raise ValueError(f"{name} {word} is no score from 1 to 5")
+    return [float(word) for word in words]
+
+
+def _presence(row: dict[str, str], score: str, value: int) -> int:
+    """Return the place of present or absent in its feature, by the commonest score of a row."""
+    scores = _numbers(row.get(score))
+    if not scores:
+        return UNKNOWN
+    return PRESENCE.index("present" if commonest(scores) == value else "absent")
 
 
 def grey_of_crop(path: Path) -> NDArray[np.uint8]:

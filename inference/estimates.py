@@ -81,8 +81,8 @@ class Comparison(BaseModel):
     """The AUROC of the model less that of another score, by DeLong over patients."""
 
     nodules: int
-    model: float
-    other: float
+    model: float | None  # None where one class is missing
+    other: float | None
     difference: Estimate
     p: float | None  # two-sided; None where the test is not defined
     reason: str
@@ -177,6 +177,15 @@ def compare(
     DeLong ER, DeLong DM, Clarke-Pearson DL. Biometrics 1988;44:837-845.
     Obuchowski NA. Biometrics 1997;53:567-578 (clusters).
     """
+    if positive.all() or not positive.any():
+        return Comparison(
+            nodules=len(positive),
+            model=None,
+            other=None,
+            difference=NOT_DEFINED,
+            p=None,
+            reason="These nodules are not of both classes.",
+        )
     clusters = np.unique(patient, return_inverse=True)[1].astype(np.intp)
     sums = kernel(np.stack([scores, others]), positive)
     first, second = (float(value) for value in sums.auc)

@@ -60,7 +60,7 @@ from inference.evaluation import Beside, Evaluation, Semantic, printed
 from inference.model import PROMPTS, Model, choose_device, embed_prompts, load_model
 from inference.nodules import STORED_WIDTH, UNKNOWN
 from inference.preprocess import HIGHEST_HU, LOWEST_HU, PLANE_MM, network_input
-from inference.prompts import FEATURES, PRESENCE, Prompts
+from inference.prompts import FEATURES, Prompts
 from inference.settings import BUILT_IN_MODELS, read_settings
 from inference.validity import weighted_auroc
 
@@ -99,14 +99,12 @@ def semantic_of(crops: Crops, named: dict[str, Floats]) -> dict[str, Semantic]:
         for score, category_name in (("lobulation", "lobulated"), ("spiculation", "spiculated")):
             present = named["margin"][:, FEATURES["margin"].index(category_name)]
             share = present / (present + smooth).clip(1e-300)
+            of = crops.median[score]
             found[score] = (
                 np.stack([1 - share, share], axis=1),
-                (crops.median[score] >= 3).astype(np.int64),
+                np.where(np.isfinite(of), of >= 3, UNKNOWN),
             )
-    for feature, is_there in crops.present.items():
-        if feature in named:
-            there, absent = (FEATURES[feature].index(word) for word in PRESENCE)
-            found[feature] = (named[feature], np.where(is_there, there, absent))
+    found |= {name: (named[name], said) for name, said in crops.present.items() if name in named}
     result = {}
     for feature, (probabilities, category) in found.items():
         known = category != UNKNOWN
@@ -134,7 +132,7 @@ def measure(
     """
     enough = crops.readers >= ENOUGH_READERS
     if not enough.any():
-        raise DataUnusable(f"No nodule of the table has {ENOUGH_READERS} readers.")
+        raise DataUnusable(f"No nodule of the table has {ENOUGH_READERS} readers or more.")
     has_truth = with_truth(crops)
     if not has_truth.any():
         raise DataUnusable("No nodule of the table has a median suspicion above or below 3.")
@@ -172,6 +170,7 @@ def measure(
             *(of.notes or NOTES_OF_CROPS),
             "Intervals: 95 %, bootstrap over patients; `against`: DeLong, nodules clustered by "
             "patient. The combination is fitted on other patients than it scores.",
+            *([] if len(np.unique(positive)) > 1 else [_of_one_class(positive)]),
             *([] if sized.all() else [f"Without a diameter: {int((~sized).sum())} nodules."]),
             *(
                 [f"Without an image, left out: {', '.join(crops.missing)}."]
@@ -185,6 +184,11 @@ def measure(
             ),
         ],
     )
+
+
+def _of_one_class(positive: Bools) -> str:
+    which = "malignant" if positive.any() else "benign"
+    return f"All {len(positive)} nodules are {which}: what needs both classes is not defined."
 
 
 def with_truth(crops: Crops) -> Bools:
@@ -203,10 +207,9 @@ def comparisons(of: Crops, scores: Floats, against: Sequence[str]) -> dict[str, 
     for name in (*([DIAMETER] if measured else []), *against):
         others = of.nodules.diameter_mm if name == DIAMETER else of.numbers(name)
         known = np.isfinite(others)
-        positive = of.nodules.malignant[known]
-        if len(np.unique(positive)) < 2:
-            raise DataUnusable(f"The scores in column {name} are not of both classes.")
-        found[name] = compare(scores[known], others[known], positive, of.patient[known])
+        found[name] = compare(
+            scores[known], others[known], of.nodules.malignant[known], of.patient[known]
+        )
     return found
 
 

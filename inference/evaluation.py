@@ -105,6 +105,7 @@ def printed(evaluation: Evaluation) -> str:
     for name, feature in of.semantic.items():
         estimate = Estimate(estimate=feature.auroc, lower=feature.lower, upper=feature.upper)
         lines.append(f"{name:24}{_in_words(estimate):>25}   n {feature.n}")
+    lines.extend(of.notes)
     return "\n".join(lines)
 
 

@@ -26,7 +26,8 @@ def draw(
 ) -> list[Path]:
     """Draw the curves of scores by name, (n,) each, and the figures of an evaluation.
 
-    Returns the files, `NAME.svg` and `NAME.png` of each figure.
+    Returns the files, `NAME.svg` and `NAME.png` of each figure; what needs both classes is not
+    drawn where one is missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     areas = {
@@ -37,10 +38,10 @@ def draw(
         ),
         "both": (evaluation.combined.auroc, evaluation.combined.auprc),
     }
-    drawings: dict[str, Callable[[Axes], None]] = {
-        "roc": lambda axes: _roc(axes, scores, positive, areas),
-        "precision_recall": lambda axes: _precision_recall(axes, scores, positive, areas),
-    }
+    drawings: dict[str, Callable[[Axes], None]] = {}
+    if positive.any() and not positive.all():
+        drawings["roc"] = lambda axes: _roc(axes, scores, positive, areas)
+        drawings["precision_recall"] = lambda axes: _precision_recall(axes, scores, positive, areas)
     if evaluation.calibration:
         drawings["calibration"] = lambda axes: _calibration(axes, evaluation)
     if evaluation.semantic:

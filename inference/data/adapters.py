@@ -129,6 +129,7 @@ def crops(table: Path) -> list[Nodule]:
     for row in range(len(of)):
         name = str(of.columns["file"][row])
         scores = [float(word) for word in of.columns["malignancy"][row].split()]
+        diameter = float(of.nodules.diameter_mm[row])
         nodules.append(
             Nodule(
                 nodule=name.rsplit(".", 1)[0],
@@ -136,9 +137,13 @@ def crops(table: Path) -> list[Nodule]:
                 study=_or_empty(of.columns, "study_uid", row),
                 image=f"images/{name}",
                 spacing_mm=float(of.columns["pixel_spacing"][row]),
-                diameter_mm=round(float(of.nodules.diameter_mm[row]), 3),
+                diameter_mm=None if np.isnan(diameter) else round(diameter, 3),
                 features=of.nodules.features(row)
-                | {feature: _presence(bool(there[row])) for feature, there in of.present.items()},
+                | {
+                    feature: FEATURES[feature][said[row]]
+                    for feature, said in of.present.items()
+                    if said[row] != UNKNOWN
+                },
                 **_by_suspicion(scores),
             )
         )

@@ -68,6 +68,22 @@ def test_rows_that_say_too_little_are_counted_not_guessed(tmp_path: Path) -> Non
     assert crops.left_out == 2
 
 
+def test_what_readers_did_not_say_is_unknown_and_costs_the_nodule_nothing_else(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        a_row(0, 20, lobulation="", calcification=""),
+        a_row(1, 20, mask_area_px="", calcification="4 4 6"),
+        a_row(2, 20, texture="", calcification="6"),
+    ]
+    crops = read_crops(write_crops(tmp_path, rows))
+    assert (len(crops), crops.left_out) == (3, 0)
+    assert set(crops.nodules.features(0)) == {"margin_conspicuity", "shape", "consistency"}
+    assert "consistency" not in crops.nodules.features(2)
+    assert np.isnan(crops.nodules.diameter_mm).tolist() == [False, True, False]
+    assert crops.present["eccentric_calcification"].tolist() == [-1, 0, 1]
+
+
 def test_what_is_wrong_with_a_table_is_said_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(DataUnusable, match=r"nothing\.csv cannot be read"):
         read_crops(tmp_path / "nothing.csv")
@@ -80,5 +96,9 @@ def test_what_is_wrong_with_a_table_is_said_with_its_name(tmp_path: Path) -> Non
     (tmp_path / "image" / "images" / "nodule0.png").write_bytes(b"no image")
     with pytest.raises(DataUnusable, match=r"nodule0\.png"):
         read_crops(table)
-    with pytest.raises(DataUnusable, match="line 2"):
-        read_crops(write_crops(tmp_path / "word", [a_row(0, 20, margin="sharp")]))
+    with pytest.raises(DataUnusable, match="line 2: margin sharp is no score from 1 to 5"):
+        read_crops(write_crops(tmp_path / "word", [a_row(0, 20, margin="5 sharp")]))
+    with pytest.raises(DataUnusable, match="line 2: malignancy 6 is no score"):
+        read_crops(write_crops(tmp_path / "six", [a_row(0, 20, malignancy="5 6")]))
+    with pytest.raises(DataUnusable, match="line 3: no patient_id"):
+        read_crops(write_crops(tmp_path / "nobody", [a_row(0, 20), a_row(1, 20, patient_id="")]))

@@ -226,6 +226,31 @@ def test_a_table_may_tell_more_and_may_lack_an_image(
         evaluate(tmp_path / "tiny", table, against=["nobody"])
 
 
+def test_a_table_of_one_class_still_says_what_can_be_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tiny").mkdir()
+    write_tiny_model(tmp_path / "tiny")
+    rows = [a_row(number, 5, rival=number) for number in range(8)]
+    rows[0]["margin"] = rows[1]["mask_area_px"] = ""
+    table, out = write_crops(tmp_path, rows), tmp_path / "out.json"
+    given = [str(tmp_path / "tiny"), "--data", str(table), "--json", str(out)]
+    given += ["--against", "rival", "--figures", str(tmp_path / "figures")]
+    monkeypatch.setattr("sys.argv", ["evaluate", *given])
+    assert main() == 0
+    found = json.loads(out.read_text())
+    assert (found["nodules"], found["malignant"]) == (8, 0)
+    nothing = {"estimate": None, "lower": None, "upper": None}
+    assert found["auroc"] == found["combined"]["auprc"] == nothing
+    assert found["calibration"] is None
+    assert "both classes" in found["against"]["rival"]["reason"]
+    assert "Without a diameter: 1 nodules." in found["notes"]
+    assert any(note.startswith("All 8 nodules are benign") for note in found["notes"])
+    assert found["semantic"]["margin_conspicuity"]["n"] == 7
+    assert found["semantic"]["consistency"]["auroc"] is not None
+    assert "All 8 nodules are benign" in capsys.readouterr().out
+
+
 def test_what_hinders_an_evaluation_is_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
