@@ -124,7 +124,8 @@ def a_site(folder: Path, cases: int) -> Iterator[tuple[DicomWebArchive, Any]]:
             from reader_study.models import Study
 
             study = Study.objects.get(slug="bench")
-            yield DicomWebArchive(f"http://127.0.0.1:{port}/dicomweb", token), study
+            root = f"http://127.0.0.1:{port}/dicomweb"
+            yield DicomWebArchive(root, token, whole=False), study
         finally:
             from django.db import connections
 

@@ -35,8 +35,8 @@ def cube_around(volume: Volume, point_mm: NDArray[np.float64]) -> NDArray[np.flo
     depends = np.abs(steps) > NEGLIGIBLE * np.abs(steps).max()
     order = one_after_the_other(depends, np.abs(steps).sum(axis=1))
     if order is None:
-        return _all_at_once(volume.hu, start, steps)
-    return _in_order(volume.hu, start, np.where(depends, steps, 0), order)
+        return _all_at_once(volume, start, steps)
+    return _in_order(volume, start, np.where(depends, steps, 0), order)
 
 
 def one_after_the_other(depends: NDArray[np.bool_], extent: NDArray[np.float64]) -> Order | None:
@@ -73,23 +73,24 @@ def one_after_the_other(depends: NDArray[np.bool_], extent: NDArray[np.float64])
 
 
 def _in_order(
-    hu: NDArray[np.int16], start: NDArray[np.float64], steps: NDArray[np.float64], order: Order
+    volume: Volume, start: NDArray[np.float64], steps: NDArray[np.float64], order: Order
 ) -> NDArray[np.float32]:
     """Resample one axis after the other; only what the cube needs is looked at."""
-    part: NDArray[np.number] = hu.transpose([axis for axis, _ in sorted(order, key=_in_the_cube)])
     places, beyond = [], []
+    low, high = np.zeros(3, dtype=int), np.zeros(3, dtype=int)
     for axis, along in order:
         at = start[axis] + sum(
             steps[axis, on] * OFFSETS_MM.reshape([-1 if a == on else 1 for a in range(3)])
             for on in range(3)
             if steps[axis, on]
         )
-        last = hu.shape[axis] - 1
+        last = volume.hu.shape[axis] - 1
         beyond.append((at < -EDGE) | (at > last + EDGE))
         at = at.clip(0, last)
-        low, high = int(at.min()), min(int(at.max()) + 1, last)
-        part = part[(slice(None),) * along + (slice(low, high + 1),)]
-        places.append((along, at - low))
+        low[axis], high[axis] = int(at.min()), min(int(at.max()) + 1, last)
+        places.append((along, at - low[axis]))
+    as_in_the_cube = [axis for axis, _ in sorted(order, key=_in_the_cube)]
+    part: NDArray[np.number] = volume.part(low, high).transpose(as_in_the_cube)
     for along, at in places:
         part = _along(part, along, at)
     cube: NDArray[np.float32] = np.ascontiguousarray(part, dtype=np.float32)
@@ -150,17 +151,17 @@ def _between(
 
 
 def _all_at_once(
-    hu: NDArray[np.int16], start: NDArray[np.float64], steps: NDArray[np.float64]
+    volume: Volume, start: NDArray[np.float64], steps: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     """Interpolate between the eight voxels around each place, a few layers of the cube at a time.
 
     Few, so that what belongs to them stays in the processor's cache.
     """
-    last = np.array(hu.shape) - 1
+    last = np.array(volume.hu.shape) - 1
     corners = start + np.array(list(itertools.product(OFFSETS_MM[[0, -1]], repeat=3))) @ steps.T
     low = np.floor(corners.min(axis=0)).astype(int).clip(0, last)
     high = np.ceil(corners.max(axis=0)).astype(int).clip(0, last)
-    part = hu[tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))].astype(np.float32)
+    part = volume.part(low, high).astype(np.float32)
     # Numbers of voxels from one to the next along each axis; none where there is no next one.
     strides = np.array(part.strides) // part.itemsize * (np.array(part.shape) > 1)
     flat = part.ravel()

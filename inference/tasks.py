@@ -121,7 +121,7 @@ def _archive() -> "DicomWebArchive":
         raise PredictionImpossible(
             "not_configured", "The worker does not know the image archive: set DICOMWEB_URL."
         )
-    return DicomWebArchive(url, _settings().service_token)
+    return DicomWebArchive(url, _settings().service_token, whole=False)
 
 
 @functools.cache

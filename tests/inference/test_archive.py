@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,8 +7,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGLSLossless, RLELossless
 
+from inference import archive as archive_module
 from inference.archive import DicomWebArchive, read_folder, volume_from_slices
 from inference.errors import ArchiveUnavailable, PredictionImpossible
+from inference.preprocess import nodule_input
 from tests.inference.examples import a_series, write_series
 from tests.inference.server import Server
 
@@ -135,3 +138,32 @@ def test_an_archive_that_is_not_there_may_be_asked_again(server: Server) -> None
     server.http.server_close()
     with pytest.raises(ArchiveUnavailable, match="does not answer"):
         DicomWebArchive(server.url, None).read_series("1.2", "3.4")
+
+
+def test_slices_that_nobody_looks_at_are_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = []
+
+    def noted(one: Dataset) -> Any:
+        decoded.append(float(one.ImagePositionPatient[2]))
+        return hounsfield(one)
+
+    hounsfield = archive_module._hounsfield
+    monkeypatch.setattr(archive_module, "_hounsfield", noted)
+    hu = np.random.default_rng(0).integers(-1000, 400, (300, 20, 20)).astype(np.int16)
+    series = a_series(hu, spacing_mm=(5, 5, 1), first_mm=(-50, -50, 0))
+    whole = volume_from_slices(series)
+    assert len(decoded) == 300
+    decoded.clear()
+    volume = volume_from_slices(series[::-1], whole=False)
+    assert not decoded
+    for z, new in ((100.0, 100), (140.0, 40), (120.0, 0)):
+        found = nodule_input(volume, (1.0, 2.0, z))
+        assert_array_equal(found.planes, nodule_input(whole, (1.0, 2.0, z)).planes)
+        assert abs(len(decoded) - new) <= 2
+        decoded.clear()
+    series[250].PixelData = b"\0"
+    nodule_input(volume, (1.0, 2.0, 100.0))
+    broken = volume_from_slices(series, whole=False)
+    nodule_input(broken, (1.0, 2.0, 100.0))
+    with pytest.raises(PredictionImpossible, match="cannot be decoded"):
+        nodule_input(broken, (1.0, 2.0, 230.0))
