@@ -17,7 +17,7 @@ from inference.validity import auroc
 from reader_study.statistics.auc import kernel
 from reader_study.statistics.calibration import brier, calibration_errors, recalibration
 from reader_study.statistics.covariance import delong
-from reader_study.statistics.intervals import z_estimate
+from reader_study.statistics.intervals import proportion, z_estimate
 
 RESAMPLES = 1000
 HIGH_RECALLS = (0.90, 0.95, 1.0)
@@ -130,6 +130,12 @@ def over_patients(
         return Estimate(estimate=estimate, lower=None, upper=None)
     lower, upper = np.percentile(values, [2.5, 97.5])
     return Estimate(estimate=estimate, lower=float(lower), upper=float(upper))
+
+
+def wilson(successes: int, n: int) -> tuple[float, float]:
+    """Return Wilson's interval of a share, for where drawing again finds the same each time."""
+    found = proportion(successes, n)
+    return found.wilson_lower, found.wilson_upper
 
 
 def of_both_classes(

@@ -51,6 +51,7 @@ from inference.training.losses import (
 
 READERS = 4  # bits of a mask
 CHECKPOINT = "pretraining.checkpoint"
+RECORD = "pretraining.json"  # the command and what it took, for the card of the model
 logger = logging.getLogger("inference.pretrain")
 
 
@@ -160,6 +161,13 @@ def outline_loss(logits: torch.Tensor, outlines: torch.Tensor) -> torch.Tensor:
     return 5 * functional.binary_cross_entropy_with_logits(logits, wanted) + dice.mean()
 
 
+def _complete(crops: Crops) -> NDArray[np.bool_]:
+    """Say of which nodules everything is known that is learned, (n,)."""
+    known = [np.isfinite(crops.median[name]) for name in SCORES]
+    complete: NDArray[np.bool_] = np.isfinite(crops.nodules.diameter_mm) & np.all(known, axis=0)
+    return complete
+
+
 def standardised(values: NDArray[np.float64]) -> torch.Tensor:
     """Return values (n, ...) with mean 0 and standard deviation 1 over n; 0 if all are equal."""
     spread = values.std(axis=0)
@@ -175,12 +183,14 @@ def pretrain(
     backbone: Backbone,
     stem: ConvStem,
     checkpoint: Path,
-) -> None:
+) -> float:
     """Train `backbone`, whose image tower begins with `stem`; it is folded at the end.
 
     After each epoch all that the next one depends on is written to `checkpoint`, so that a
-    training that was killed goes on as if it had not been.
+    training that was killed goes on as if it had not been. Returns the seconds that were spent
+    before it was.
     """
+    started, earlier = time.monotonic(), 0.0
     clip: Any = backbone.clip
     rng = np.random.default_rng([settings.seed, 1])
     heads = Heads(backbone.features, stem.widths[-2])
@@ -223,7 +233,7 @@ def pretrain(
             part.load_state_dict(state)
         rng.bit_generator.state = json.loads(kept["numpy"])
         torch.set_rng_state(kept["torch"])
-        first = kept["epoch"]
+        first, earlier = kept["epoch"], kept["seconds"]
         logger.info("going on after epoch %d of %d", first, settings.epochs)
 
     for epoch in range(first, settings.epochs):
@@ -279,6 +289,7 @@ def pretrain(
             {
                 "configuration": key,
                 "epoch": epoch + 1,
+                "seconds": earlier + time.monotonic() - started,
                 "states": [part.state_dict() for part in learning],
                 "numpy": json.dumps(rng.bit_generator.state),
                 "torch": torch.get_rng_state(),
@@ -287,6 +298,14 @@ def pretrain(
     hook.remove()
     clip.eval().requires_grad_(requires_grad=False)
     stem.fold()
+    return earlier
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    """Return what is known of how a backbone's folder was made; nothing where it was not here."""
+    file = folder / RECORD
+    found: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {}
+    return found
 
 
 def run(file: Path, table: Path, settings: Settings) -> None:
@@ -300,7 +319,8 @@ def run(file: Path, table: Path, settings: Settings) -> None:
     torch.manual_seed(told.seed)
     torch.set_num_threads(settings.threads)
     crops = read_crops(table)
-    crops = crops.rows(np.array([told.patients.part_of(str(p)) == "train" for p in crops.patient]))
+    trained_on = np.array([told.patients.part_of(str(p)) == "train" for p in crops.patient])
+    crops = crops.rows(trained_on & _complete(crops))
     outlines = outlines_of(table, crops)
     generated = generated_nodules(range(*told.generated), told.cache)
     full = full_tokenizer(told.clip["text_cfg"]["context_length"])
@@ -310,10 +330,14 @@ def run(file: Path, table: Path, settings: Settings) -> None:
     backbone = new_backbone(config, vocabulary, stem)
     logger.info("%d crops ready after %.0f s", len(crops), time.monotonic() - began)
     checkpoint = file.parent / CHECKPOINT
-    pretrain(told, crops, outlines, generated, backbone, stem, checkpoint)
+    earlier = pretrain(told, crops, outlines, generated, backbone, stem, checkpoint)
     backbone.save(config, file.parent)
+    seconds = earlier + time.monotonic() - began
+    command = f"python -m inference.pretrain {file} --crops FOLDER/{table.name}"
+    record = {"command": command, "seconds": round(seconds), "threads": settings.threads}
+    (file.parent / RECORD).write_text(json.dumps(record, indent=2) + "\n")
     checkpoint.unlink()
-    logger.info("done after %.0f s", time.monotonic() - began)
+    logger.info("done after %.0f s", seconds)
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -38,11 +39,18 @@ from inference.evaluate import PATIENTS
 from inference.impressions import every_wording
 from inference.model import CARD, Card
 from inference.network import NoduleNetwork
+from inference.pretrain import record_of
 from inference.settings import Settings, read_settings
-from inference.training.adaptation import Checkpoint, key_of, seeded, train_network
+from inference.training.adaptation import (
+    Checkpoint,
+    key_of,
+    metrics_of,
+    seeded,
+    train_network,
+)
 from inference.training.batches import Data
 from inference.training.card import Fold, fold_file, write_card
-from inference.training.config import BACKBONE_FOLDER, Training
+from inference.training.config import BACKBONE_FOLDER, OWN_BACKBONE, Training
 from inference.training.from_nothing import train_backbone
 from inference.training.parts import (
     Source,
@@ -123,6 +131,7 @@ def train(
         (folder / CONFIGURATION).write_text(training.model_dump_json(indent=2) + "\n")
         _write_patients(folder, sources)
     checkpoint = Checkpoint(folder / CHECKPOINT, key_of(training, hash_of(sources)), processes)
+    earlier = sum(line["seconds"] for line in checkpoint.history)  # before it was killed
 
     # A training that was killed while it adapted has its backbone already.
     if training.clip and not only_measure and not checkpoint.file.is_file():
@@ -153,15 +162,32 @@ def train(
                 part.replace(folder / fold_file(number))
             checkpoint.keep({"fold": number + 1, "history": checkpoint.history})
         folds.append(Fold(network, split))
-    seconds = time.monotonic() - began
+    seconds = {"training": earlier + time.monotonic() - began}
     if only_measure:
-        seconds = Card.model_validate_json((folder / CARD).read_text()).training["seconds"]
+        seconds = {"training": _seconds_of_training(folder)}
     command = f"python -m inference.train {file}" + (
         " --crops FOLDER/lidc_nodules.csv" if table else ""
     )
-    write_card(training, command, seconds, folds, features, checkpoint, processes, folder)
+    before = record_of(folder / BACKBONE_FOLDER) if training.start.name == OWN_BACKBONE else {}
+    if before:
+        seconds = {"pretraining": before["seconds"]} | seconds
+        command = f"{before['command']} && {command}"
+    history = _epochs_of(folder) if only_measure else checkpoint.history
+    write_card(training, command, seconds, folds, features, history, processes, folder)
     checkpoint.remove()
     processes.wait()
+
+
+def _seconds_of_training(folder: Path) -> float:
+    """Return how long the networks in a folder were trained, as their card says."""
+    told = Card.model_validate_json((folder / CARD).read_text()).training
+    return float(told.get("seconds_of", {}).get("training", told["seconds"]))
+
+
+def _epochs_of(folder: Path) -> list[dict[str, Any]]:
+    """Return what was measured after each epoch of the networks in a folder, if it is known."""
+    file = metrics_of(folder)
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
 
 
 def _new_backbone(

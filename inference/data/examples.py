@@ -32,6 +32,8 @@ class Examples:
     measurable : bool, shape (n,)
         Whether the truth is good enough to measure with: a label, of three readers or more where
         readers gave it; all, where the table has suspicions only.
+    decided : bool, shape (n,)
+        Whether it counts as malignant or benign: no suspicion that lies in the middle.
     left_out : int
         Lines with neither label nor suspicion.
     """
@@ -41,6 +43,7 @@ class Examples:
     patient: NDArray[np.str_]
     split: NDArray[np.str_]
     measurable: NDArray[np.bool_]
+    decided: NDArray[np.bool_]
     left_out: int
 
     def __len__(self) -> int:
@@ -55,6 +58,7 @@ class Examples:
             patient=self.patient[chosen],
             split=self.split[chosen],
             measurable=self.measurable[chosen],
+            decided=self.decided[chosen],
         )
 
 
@@ -94,6 +98,7 @@ def examples_of(
     chance = np.array([one.chance for one in of], dtype=np.float64)
     labelled = np.array([bool(one.label) for one in of])
     enough = np.array([one.readers is None or one.readers >= ENOUGH_READERS for one in of])
+    measurable = enough & (labelled | ~labelled.any())
     return Examples(
         nodules=Nodules(
             planes=np.stack([planes[row] for row in rows]),
@@ -107,7 +112,8 @@ def examples_of(
         names=np.array([one.nodule for one in of]),
         patient=np.array([one.patient for one in of]),
         split=np.array([one.split for one in of]),
-        measurable=enough & (labelled | ~labelled.any()),
+        measurable=measurable,
+        decided=measurable & (labelled | (chance != 0.5)),
         left_out=len(table) - len(rows),
     )
 

@@ -18,6 +18,7 @@ from inference.estimates import (
     difference,
     over_patients,
     pair_of,
+    wilson,
 )
 from inference.evaluate import measure
 from inference.model import (
@@ -32,7 +33,7 @@ from inference.network import NoduleNetwork
 from inference.nodules import UNKNOWN, Nodules, joined
 from inference.preprocess import PLANE_MM
 from inference.prompts import Validity
-from inference.training.adaptation import Checkpoint, look, prompts_of
+from inference.training.adaptation import look, prompts_of
 from inference.training.batches import Data
 from inference.training.config import Training
 from inference.training.parts import GENERATED, Source
@@ -104,7 +105,11 @@ def calibration_curve(
     patient: NDArray[np.str_],
     bins: int = 10,
 ) -> tuple[CalibrationPoint, ...]:
-    """Hold probabilities against what stands for malignancy, both (n,), in bins of equal width."""
+    """Hold probabilities against what stands for malignancy, both (n,), in bins of equal width.
+
+    Where all of a bin are malignant, or none is, drawing patients again says nothing; the interval
+    is then Wilson's, of so many patients.
+    """
     points = []
     which = np.clip(np.ceil(probabilities * bins).astype(int) - 1, 0, bins - 1)
     for place in np.unique(which):
@@ -112,6 +117,10 @@ def calibration_curve(
         share = over_patients(partial(_mean_of, chance[of]), patient[of])
         if share.estimate is None or share.lower is None or share.upper is None:
             continue
+        lower, upper = share.lower, share.upper
+        if share.estimate in {0, 1}:
+            patients = len(np.unique(patient[of]))
+            lower, upper = wilson(round(share.estimate) * patients, patients)
         points.append(
             CalibrationPoint(
                 low=place / bins,
@@ -119,8 +128,8 @@ def calibration_curve(
                 n=int(of.sum()),
                 mean_probability=round(float(probabilities[of].mean()), 3),
                 share=round(share.estimate, 3),
-                lower=round(share.lower, 3),
-                upper=round(share.upper, 3),
+                lower=round(lower, 3),
+                upper=round(upper, 3),
             )
         )
     return tuple(points)
@@ -137,7 +146,12 @@ class Measured(NamedTuple):
 def measured(
     training: Training, folds: Sequence[Fold], features: Sequence[str], processes: Processes
 ) -> Measured:
-    """Calibrate each fold on what it validates with, and look at the test nodules with all."""
+    """Calibrate each fold on what it validates with, and look at the test nodules with all.
+
+    A probability means what an evaluation counts: that a nodule is malignant, of those that are
+    either malignant or benign. What generated nodules teach of that is another matter, so they
+    calibrate only where there is nothing else.
+    """
     chosen_by: list[list[Look]] = []  # by fold, then by source
     tested: list[list[Look]] = []
     calibrations = []
@@ -148,10 +162,7 @@ def measured(
             return Look(nodules, *look(by, data, features, processes))
 
         here = [looked(of.validation.nodules) for of in sources]
-        calibration = FITS[training.calibration](
-            np.concatenate([one.scores for one in here]),
-            np.concatenate([one.nodules.chance for one in here]),
-        )
+        calibration = FITS[training.calibration](*_to_calibrate_on(sources, here))
         chosen_by.append(here)
         tested.append(
             [
@@ -165,6 +176,25 @@ def measured(
         [_mean_over_folds(of) for of in zip(*tested, strict=True)],
         calibrations,
     )
+
+
+def _to_calibrate_on(
+    sources: Sequence[Source], looks: Sequence[Look]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return scores and what became of them, both (n,), of the nodules to validate with."""
+    real = any(of.real for of in sources)
+    scores, truth = [], []
+    for of, seen in zip(sources, looks, strict=True):
+        if of.real == real:
+            rows = of.validation.decided
+            scores.append(seen.scores[rows])
+            truth.append(_truth(of, seen.nodules)[rows])
+    return np.concatenate(scores), np.concatenate(truth)
+
+
+def _truth(source: Source, nodules: Nodules) -> NDArray[np.float64]:
+    """Return what stands for malignancy, (n,): of generated nodules the very chance of it."""
+    return nodules.malignant.astype(np.float64) if source.real else nodules.chance
 
 
 def _side_by_side(looks: Sequence[Look]) -> Look:
@@ -248,17 +278,17 @@ def fold_metrics(folds: Sequence[Fold], history: Sequence[dict[str, Any]]) -> li
 def write_card(
     training: Training,
     command: str,
-    seconds: float,
+    seconds: dict[str, float],
     folds: Sequence[Fold],
     features: Sequence[str],
-    checkpoint: Checkpoint,
+    history: Sequence[dict[str, Any]],
     processes: Processes,
     folder: Path,
 ) -> None:
     """Calibrate on the validation nodules, measure on the test ones, and write the folder.
 
     A feature counts as valid where it is on the last source that names it: crops and tables of
-    real nodules come after generated ones.
+    real nodules come after generated ones. `seconds` are by stage, and on the clock.
     """
     seen = measured(training, folds, features, processes)
     if not processes.is_first:
@@ -280,7 +310,12 @@ def write_card(
             for of, before in zip(sources, seen.validation, strict=True)
         }
     last, of_last = sources[-1], seen.test[-1]
-    curve = calibration_curve(of_last.scores, of_last.nodules.chance, last.test.patient)
+    counted = last.test.decided
+    curve = calibration_curve(
+        of_last.scores[counted],
+        _truth(last, of_last.nodules)[counted],
+        last.test.patient[counted],
+    )
     backbone = folds[0].network.backbone
     card = Card(
         title=training.title,
@@ -295,23 +330,25 @@ def write_card(
         semantic={feature: semantic[feature] for feature in features if feature in semantic},
         calibration=curve,
         calibration_truth=(
-            "mean suspicion, or truth, of nodules of patients held out"
+            "malignant nodules"
             if last.real and not last.crops
-            else "mean suspicion of nodules of patients held out"
+            else "nodules that readers found suspicious (median above 3, against below 3; three "
+            "readers or more)"
             if last.real
             else "generated nodules"
         ),
         performance=performance,
         training={
             "command": command,
-            "seconds": round(seconds),
+            "seconds": round(sum(seconds.values())),
+            "seconds_of": {stage: round(took) for stage, took in seconds.items()},
             "processes": processes.count,
             "device": processes.device.type,
             "nodules": {
                 of.name: [len(part.nodules) for part in (of.train, of.validation, of.test)]
                 for of in sources
             },
-            "folds": fold_metrics(folds, checkpoint.history),
+            "folds": fold_metrics(folds, history),
         },
     )
     (folder / CALIBRATION).write_text(

@@ -10,6 +10,7 @@ from inference.backbone import LOCAL, BackboneSettings
 from inference.lora import LoraSettings
 
 BACKBONE_FOLDER = "backbone"
+OWN_BACKBONE = LOCAL + BACKBONE_FOLDER
 Precision = Literal["float32", "bf16"]
 
 
@@ -124,7 +125,7 @@ class Training(BaseModel):
     cache: Path = Field(default=Path("var/inference"), description="Of generated nodules.")
     # The network.
     start: BackboneSettings = Field(
-        default=BackboneSettings(name=LOCAL + BACKBONE_FOLDER),
+        default=BackboneSettings(name=OWN_BACKBONE),
         description="The CLIP that is adapted: an open_clip name, a hub id or a folder.",
     )
     clip: dict[str, Any] | None = Field(
@@ -147,6 +148,6 @@ class Training(BaseModel):
     def _agrees_with_itself(self) -> "Training":
         if (self.clip is None) != (self.backbone is None):
             raise ValueError("`clip` and `backbone` are given together, or neither is")
-        if self.clip and self.start.name != LOCAL + BACKBONE_FOLDER:
+        if self.clip and self.start.name != OWN_BACKBONE:
             raise ValueError("a CLIP from nothing is not started from another one: leave `start`")
         return self

@@ -31,10 +31,16 @@ class Part(NamedTuple):
     nodules: Nodules
     patient: NDArray[np.str_]  # (n,)
     measurable: NDArray[np.bool_]  # (n,), whether enough is known to measure with
+    decided: NDArray[np.bool_]  # (n,), whether it counts as malignant or benign when measured
 
     def rows(self, chosen: NDArray[np.bool_]) -> "Part":
         """Return some of the nodules."""
-        return Part(self.nodules.rows(chosen), self.patient[chosen], self.measurable[chosen])
+        return Part(
+            self.nodules.rows(chosen),
+            self.patient[chosen],
+            self.measurable[chosen],
+            self.decided[chosen],
+        )
 
 
 class Source(NamedTuple):
@@ -65,6 +71,7 @@ class Source(NamedTuple):
             joined([self.train.nodules, self.validation.nodules]),
             np.concatenate([self.train.patient, self.validation.patient]),
             np.concatenate([self.train.measurable, self.validation.measurable]),
+            np.concatenate([self.train.decided, self.validation.decided]),
         )
         try:
             fold = grouped_folds(pool.nodules.malignant, pool.patient, count, seed)
@@ -79,7 +86,9 @@ class Source(NamedTuple):
         """Return the source; refuse one with a part that is of one class only."""
         for name in PARTS:
             part: Part = getattr(self, name)
-            if len(np.unique(part.nodules.malignant)) < 2:
+            # What a model is calibrated on is the smallest of all.
+            counted = part.decided if name == "validation" else np.ones_like(part.decided)
+            if len(np.unique(part.nodules.malignant[counted])) < 2:
                 raise DataUnusable(
                     f"Too few nodules in {self.name}: those to {name} with are not of both classes."
                 )
@@ -93,17 +102,22 @@ def generated_source(seeds: Seeds, cache: Path) -> Source:
         first, last = getattr(seeds, name)
         nodules = generated_nodules(range(first, last), cache)
         patients = np.array([f"generated-{seed}" for seed in range(first, last)])
-        parts[name] = Part(nodules, patients, np.ones(len(nodules), dtype=np.bool_))
+        known = np.ones(len(nodules), dtype=np.bool_)
+        parts[name] = Part(nodules, patients, known, known)
     return Source(GENERATED, False, *_three(parts))
 
 
 def crops_source(crops: Crops, patients: Patients) -> Source:
-    """Split crops by patient; those to measure with have three readers or more."""
+    """Split crops by patient; those to measure with have three readers or more.
+
+    A median suspicion of 3 is neither malignant nor benign.
+    """
     part = np.array([patients.part_of(str(name)) for name in crops.patient])
     enough = crops.readers >= ENOUGH_READERS
+    decided = enough & (crops.suspicion != 3)
     chosen = {name: (part == name) & ((name == "train") | enough) for name in PARTS}
     parts = {
-        name: Part(crops.nodules.rows(rows), crops.patient[rows], enough[rows])
+        name: Part(crops.nodules.rows(rows), crops.patient[rows], enough[rows], decided[rows])
         for name, rows in chosen.items()
     }
     return Source(CROPS, True, *_three(parts), crops.rows(chosen["test"]))
@@ -135,7 +149,7 @@ def table_source(
     parts = {}
     for name in PARTS:
         one = examples.rows((part == name) & ((name == "train") | examples.measurable))
-        parts[name] = Part(one.nodules, one.patient, one.measurable)
+        parts[name] = Part(one.nodules, one.patient, one.measurable, one.decided)
     return Source(of.table.stem, True, *_three(parts))
 
 

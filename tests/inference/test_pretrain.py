@@ -13,7 +13,7 @@ from inference.backbone import BackboneSettings, load_backbone
 from inference.crops import read_crops
 from inference.errors import DataUnusable
 from inference.nodules import STORED_WIDTH
-from inference.pretrain import CHECKPOINT, outline_loss, outlines_of, run
+from inference.pretrain import CHECKPOINT, RECORD, outline_loss, outlines_of, record_of, run
 from inference.settings import Settings
 from inference.training.adaptation import keep_checkpoint
 from inference.training.config import Patients
@@ -113,8 +113,10 @@ def test_a_pretraining_leaves_a_backbone_and_looks_at_patients_to_train_with_alo
     with pytest.raises(DataUnusable, match="another configuration"):
         run(file, table, Settings(threads=1))
     file.write_text(file.read_text().replace("learning_rate: 0.002", "learning_rate: 0.001"))
+    (file.parent / RECORD).unlink()
     run(file, table, Settings(threads=1))
     assert weights.read_bytes() == first
+    assert "pretrain.yaml --crops" in record_of(file.parent)["command"]
     assert not (file.parent / CHECKPOINT).exists()
 
 

@@ -3,6 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ import yaml
 from safetensors.torch import load_file
 
 from inference.backbone import Tokenizer, full_tokenizer
+from inference.calibration import BetaCalibration, fit_beta
 from inference.crops import read_crops
 from inference.data.__main__ import main as data_command
 from inference.errors import DataUnusable
+from inference.evaluate import look_at
 from inference.generated import generated_nodules
 from inference.impressions import every_wording, impression
 from inference.model import Model, load_model
 from inference.predict import predict_nodule
 from inference.preprocess import nine_planes
-from inference.prompts import FEATURES, default_prompts, phrases
+from inference.prompts import FEATURES, Prompts, default_prompts, phrases
 from inference.settings import BUILT_IN_MODELS, Settings
 from inference.train import CHECKPOINT, main, train
 from inference.training.adaptation import train_network
@@ -223,13 +226,18 @@ def test_a_training_on_crops_keeps_patients_apart_and_reports_on_those_it_never_
     config["patients"] = {"kept_out": ["P3"], "validation": 0.3, "test": 0.3}
     config["adaptation"]["views"] = 2
     rows = [a_row(number, 5 + 10 * (number % 2)) for number in range(60)]
+    for row in rows[5::6]:
+        row["malignancy"] = "3 2 4"  # trained with, but neither malignant nor benign
     table = write_crops(tmp_path / "crops", rows)
+    record = {"command": "python -m inference.pretrain FILE", "seconds": 1000}
+    (tmp_path / "small" / "backbone" / "pretraining.json").write_text(json.dumps(record))
     with pytest.raises(DataUnusable, match="--crops"):
         trained(tmp_path / "small", config)
     model = trained(tmp_path / "small", config, table)
 
     patients = Patients.model_validate(config["patients"])
-    held_out = [row for row in rows if patients.part_of(row["patient_id"]) == "test"]
+    decided = [row for row in rows if row["malignancy"] != "3 2 4"]
+    held_out = [row for row in decided if patients.part_of(row["patient_id"]) == "test"]
     measured = model.card.performance["crops of patients held out"]
     assert measured["nodules"] == len(held_out)
     assert measured["baseline_diameter"]["auroc"]["estimate"] == 1
@@ -237,6 +245,24 @@ def test_a_training_on_crops_keeps_patients_apart_and_reports_on_those_it_never_
     seen = [set(getattr(source, name).patient) for name in PARTS]
     assert len(set.union(*seen)) == sum(len(one) for one in seen)
     assert "P3" not in set.union(*seen)
+
+    # Calibrated on the real nodules to validate with that count as malignant or benign.
+    assert source.validation.decided.sum() < len(source.validation.nodules)
+    to_calibrate = np.isin(
+        read_crops(table).columns["file"],
+        [row["file"] for row in decided if patients.part_of(row["patient_id"]) == "validation"],
+    )
+    crops = read_crops(table).rows(to_calibrate)
+    uncalibrated = replace(model, calibrations=(BetaCalibration(),))
+    raw, _ = look_at(uncalibrated, Prompts({}), crops)
+    fitted = fit_beta(raw, crops.nodules.malignant)
+    (found,) = model.calibrations
+    assert [found(p) for p in raw] == pytest.approx([fitted(p) for p in raw], abs=0.01)
+    assert sum(point.n for point in model.card.calibration) == len(held_out)
+
+    took = model.card.training["seconds_of"]
+    assert model.card.training["seconds"] == 1000 + took["training"]
+    assert model.card.training["command"].startswith(f"{record['command']} && ")
 
     # The same image under two names, in two parts.
     trained_on, tested = (getattr(source, name).patient[0] for name in ("train", "test"))
