@@ -35,7 +35,7 @@ export default defineConfig({
         'src/desk/upload.ts',
         'src/desk/place.tsx',
         'src/desk/panel.ts',
-        'src/viewer/cornerstone.ts', // by its name, so that a page can ask for it ahead
+        'src/viewer/create.ts', // by its name, so that a page can ask for it ahead
       ],
       checks: { pluginTimings: false, bundlerTimings: false },
       // The codecs look for Node's modules and do without them in a browser; htmx could evaluate

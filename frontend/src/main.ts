@@ -11,8 +11,8 @@ import { askAhead } from './viewer/source'
 
 const room = document.getElementById('room')
 const readingId = Number(document.body.dataset.reading)
-// Asked for at once: the code of the viewer is large, and the reading is on its way meanwhile.
-const viewerCode = import('./viewer/cornerstone')
+// Asked for at once: the reading is on its way meanwhile.
+const viewerCode = import('./viewer/create')
 viewerCode.catch(() => {}) // told in the place of the images, once they are wanted
 
 async function start(element: HTMLElement): Promise<void> {

@@ -61,10 +61,17 @@ WATCH_OHIF = """
 FRAMES = """() => performance.getEntriesByType('resource').filter(one => one.responseEnd > 0
   && one.name.includes('/frames/')).map(({ name, responseEnd, encodedBodySize }) =>
     ({ name, at: responseEnd, bytes: encodedBodySize }))"""
+# What is on screen is known to be drawn by Cornerstone's event, and in the reading room, which need
+# not draw with Cornerstone, by the number of the slice, which is written once the slice is drawn.
 SCROLL = """async ([canvas, slices, bare]) => {
   const element = document.querySelector(canvas)
-  const drawn = () => new Promise(resolve =>
-    element.addEventListener('CORNERSTONE_IMAGE_RENDERED', resolve, { once: true }))
+  const place = document.querySelector('.pane.axial .labels .top-left')
+  const drawn = () => new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error('nothing was drawn')), 10000)
+    if (bare) return element.addEventListener('CORNERSTONE_IMAGE_RENDERED', resolve, { once: true })
+    const observer = new MutationObserver(() => { observer.disconnect(); resolve() })
+    observer.observe(place, { childList: true, characterData: true, subtree: true })
+  })
   const key = name => element.dispatchEvent(
     new KeyboardEvent('keydown', { key: name, bubbles: true, cancelable: true }))
   const step = by => bare ? window.scrollBare(by) : key(by > 0 ? 'ArrowDown' : 'ArrowUp')

@@ -170,6 +170,6 @@ def test_decoders_that_never_begin_are_replaced(
         else:
             route.continue_()
 
-    page.route("**/decodeImageFrameWorker*", answer)
+    page.route("**/decoder*", answer)
     open_case(page, images_study, log_in)
     assert len(held) == 2

@@ -1,7 +1,7 @@
 import '../styles/panes.css'
 import './panel.css'
 import type { Series } from '../api/types'
-import { createViewer } from '../viewer/cornerstone'
+import { createViewer } from '../viewer/create'
 import { ImagesUnavailable, type Marker, WINDOW_PRESETS } from '../viewer/viewer'
 
 /* The images of one nodule for a member of the truth panel: a viewer and nothing else. */
@@ -9,9 +9,9 @@ import { ImagesUnavailable, type Marker, WINDOW_PRESETS } from '../viewer/viewer
 const host = document.getElementById('panel-viewer')
 const given = document.getElementById('panel-images')
 
-function start(container: HTMLElement, text: string): void {
+async function start(container: HTMLElement, text: string): Promise<void> {
   const { series, nodule } = JSON.parse(text) as { series: Series; nodule: Marker }
-  const viewer = createViewer(container)
+  const viewer = await createViewer(container)
   const told = document.getElementById('panel-told')
   viewer.arrange('mpr')
   viewer.mark([nodule], nodule.id)
@@ -35,7 +35,7 @@ function start(container: HTMLElement, text: string): void {
   addEventListener('pagehide', () => viewer.close())
 }
 
-if (host && given?.textContent) start(host, given.textContent)
+if (host && given?.textContent) start(host, given.textContent).catch(reportError)
 
 /* What hangs on another answer is asked with that answer only, as the server has it too. */
 

@@ -16,7 +16,7 @@ import { type Case, changeNodules, type Placed, type Wish } from './nodules'
  * Each change is sent at once; the server says what is there then.
  */
 
-const viewerCode = import('../viewer/cornerstone')
+const viewerCode = import('../viewer/create')
 viewerCode.catch(() => {}) // told in the place of the images
 
 function Desk({ given, names }: { given: Case; names: DOMStringMap }) {
@@ -33,7 +33,7 @@ function Desk({ given, names }: { given: Case; names: DOMStringMap }) {
   useEffect(() => {
     const open = async () => {
       if (!host.current || !given.series[0]) return setProblem('This case has no images.')
-      const made = (await viewerCode).createViewer(host.current)
+      const made = await (await viewerCode).createViewer(host.current)
       window.__reread = {
         get viewer() {
           return made.state()

@@ -114,7 +114,6 @@ export class CtViewer implements Viewer {
     const cameras = PLANES.map(plane => scene.rendering.camera(plane))
     this.#beside.stop()
     scene.rendering.close()
-    scene.series.renew()
     scene.rendering = this.#startRendering()
     await scene.rendering.show(scene.series)
     await scene.rendering.prepare?.()

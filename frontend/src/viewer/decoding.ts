@@ -1,134 +1,96 @@
-import { Enums, getWebWorkerManager, type Types, utilities } from '@cornerstonejs/core'
-import { init as initLoader } from '@cornerstonejs/dicom-image-loader'
+import Decoder from './decoder?worker'
 import { numberOf, scalingOf } from './grid'
 import type { Frame } from './parts'
 import { inTime, TooLate } from './patience'
 import type { Header } from './source'
 
 /*
- * Images are decoded by the workers of Cornerstone's image loader, and made here. Its own
- * `createImage` asks the graphics card before the first one, which takes longer than to decode and
- * draw it where the card is imitated, and copies every image once more.
+ * Images are decoded by workers of our own, which begin with the page and need nothing of
+ * Cornerstone's: to read its code takes longer than to decode and draw the first image without it.
  */
 
 /** A slow computer needs a fraction of it. */
 const DECODED_WITHIN_MS = 10_000
-/** How the image loader names its workers. */
-const DECODERS = 'dicomImageLoader'
-const JPEG_LS = '1.2.840.10008.1.2.4.80'
-/** A black square of 64 by 64 pixels in JPEG-LS, as most images are stored. */
-const BLACK_IN_JPEG_LS = '/9j/9wALAgBAAEABAREA/9oACAEBAAAAAP9//3//f/9//3//AP/Z'
 
-type Numbers = Int16Array | Uint16Array | Float32Array
+export type Numbers = Int16Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Float32Array<ArrayBuffer>
 
-/** What the workers take in and give back. */
-interface Pixels {
+/** What a worker is asked. */
+export interface Task {
+  id: number
+  frame: Frame
   rows: number
   columns: number
-  bitsAllocated: number
-  bitsStored: number
-  pixelRepresentation: number
-  samplesPerPixel: 1
-  photometricInterpretation: string
-  pixelData?: Numbers
-  smallestPixelValue?: number
-  largestPixelValue?: number
+  bits: { allocated: number; stored: number; signed: boolean }
+  scaling: ReturnType<typeof scalingOf>
 }
 
+/** What it answers. */
+export type ToPage = { id: number; values: Numbers } | { id: number; problem: string }
+
+interface Waiting {
+  decoder: Worker
+  answered(answer: ToPage): void
+}
+
+let decoders: Worker[] = []
+const waiting = new Map<number, Waiting>()
+let asked = 0
 let restarted = -DECODED_WITHIN_MS
 
-/** Start the workers, and have them read their code and that of the usual codec. */
+/** Start the workers, which read their code and that of the usual codec at once. */
 export function startDecoders(): void {
-  initLoader({ maxWebWorkers: count() })
-  // We ask for no more than we want at a time; here, a task that never ends would count for ever.
-  const { workerPoolManager } = getWebWorkerManager()
-  workerPoolManager.setMaxSimultaneousRequests(Enums.RequestType.Prefetch, 1000)
-  for (let i = 0; i < count(); i++) {
-    const bytes = Uint8Array.from(atob(BLACK_IN_JPEG_LS), byte => byte.charCodeAt(0))
-    const black = { rows: 64, columns: 64, bitsAllocated: 16, bitsStored: 16 }
-    const pixels = { ...black, ...GREY, pixelRepresentation: 0 }
-    execute(pixels, { bytes, transfer_syntax: JPEG_LS }, {}).catch(() => {}) // the images will tell
-  }
+  if (decoders.length > 0) return
+  decoders = Array.from({ length: count() }, () => {
+    const decoder = new Decoder()
+    decoder.addEventListener('message', ({ data }: MessageEvent<ToPage>) => {
+      waiting.get(data.id)?.answered(data)
+    })
+    return decoder
+  })
 }
 
-const GREY = { samplesPerPixel: 1, photometricInterpretation: 'MONOCHROME2' } as const
-
 /**
- * Decode an image into Hounsfield units.
+ * Decode an image into Hounsfield units, row by row; the bytes of `frame` go to a worker.
  *
  * @throws TooLate when no worker answers; another one is then started.
  */
-export async function decode(imageId: string, frame: Frame, header: Header): Promise<Types.IImage> {
-  const { slope: rescaleSlope, intercept: rescaleIntercept, numbers } = scalingOf(header)
-  const preScale = {
-    enabled: true,
-    scalingParameters: { rescaleSlope, rescaleIntercept, modality: 'CT' },
+export async function decode(frame: Frame, header: Header): Promise<Numbers> {
+  startDecoders()
+  asked += 1
+  const id = asked
+  const task: Task = {
+    id,
+    frame,
+    rows: numberOf(header, '00280010', 0),
+    columns: numberOf(header, '00280011', 0),
+    bits: {
+      allocated: numberOf(header, '00280100', 16),
+      stored: numberOf(header, '00280101', 16),
+      signed: numberOf(header, '00280103', 0) === 1,
+    },
+    scaling: scalingOf(header),
   }
-  const [rows, columns] = [numberOf(header, '00280010', 0), numberOf(header, '00280011', 0)]
-  const asked: Pixels = {
-    ...GREY,
-    rows,
-    columns,
-    bitsAllocated: numberOf(header, '00280100', 16),
-    bitsStored: numberOf(header, '00280101', 16),
-    pixelRepresentation: numberOf(header, '00280103', 0),
-  }
-  const targetBuffer = { type: numbers, rows, columns }
-  const task = execute(asked, frame, { targetBuffer, preScale, allowFloatRendering: true })
-  const pixels = await inTime(task, DECODED_WITHIN_MS).catch(error => {
+  const answer = new Promise<Numbers>((resolve, reject) => {
+    const decoder = leastBusy()
+    const answered = (answer: ToPage) =>
+      'values' in answer ? resolve(answer.values) : reject(new Error(answer.problem))
+    waiting.set(id, { decoder, answered })
+    decoder.postMessage(task, [frame.bytes.buffer])
+  })
+  try {
+    return await inTime(answer, DECODED_WITHIN_MS)
+  } catch (error) {
     if (error instanceof TooLate) restart()
     throw error // it is tried again
-  })
-  const scalarData = asNumbers(pixels.pixelData, numbers)
-  return {
-    imageId,
-    dataType: numbers,
-    rows,
-    columns,
-    height: rows,
-    width: columns,
-    rowPixelSpacing: numberOf(header, '00280030', 1),
-    columnPixelSpacing: numberOf(header, '00280030', 1, 1),
-    color: false,
-    rgba: false,
-    invert: false,
-    numberOfComponents: 1,
-    slope: rescaleSlope,
-    intercept: rescaleIntercept,
-    preScale: { ...preScale, scaled: true },
-    minPixelValue: pixels.smallestPixelValue ?? 0,
-    maxPixelValue: pixels.largestPixelValue ?? 0,
-    windowCenter: [],
-    windowWidth: [],
-    sizeInBytes: scalarData.byteLength,
-    getPixelData: () => scalarData,
-    voxelManager: utilities.VoxelManager.createImageVoxelManager({
-      scalarData,
-      width: columns,
-      height: rows,
-      numberOfComponents: 1,
-    }),
-  } as unknown as Types.IImage
+  } finally {
+    waiting.delete(id)
+  }
 }
 
-function execute(imageFrame: Pixels, frame: Frame, options: object): Promise<Pixels> {
-  const [transferSyntax, pixelData] = [frame.transfer_syntax, frame.bytes]
-  const preScale = { enabled: false }
-  const task = { imageFrame, transferSyntax, pixelData, options: { preScale, ...options } }
-  const how = { priority: 0, requestType: Enums.RequestType.Prefetch }
-  return getWebWorkerManager().executeTask(
-    DECODERS,
-    'decodeTask',
-    { ...task, decodeConfig: {} },
-    how,
-  )
-}
-
-const KINDS = { Int16Array, Uint16Array, Float32Array }
-
-function asNumbers(values: Numbers | undefined, kind: keyof typeof KINDS): Numbers {
-  if (!values) throw new Error('the image could not be decoded')
-  return values instanceof KINDS[kind] ? values : new KINDS[kind](values)
+function leastBusy(): Worker {
+  const all = [...waiting.values()]
+  const tasks = (decoder: Worker) => all.filter(one => one.decoder === decoder).length
+  return decoders.reduce((a, b) => (tasks(b) < tasks(a) ? b : a))
 }
 
 /**
@@ -139,10 +101,9 @@ function restart(): void {
   const now = performance.now()
   if (now - restarted < DECODED_WITHIN_MS) return
   restarted = now
-  const manager = getWebWorkerManager()
-  manager.terminate(DECODERS)
-  const { workerFn } = manager.workerRegistry[DECODERS] as unknown as { workerFn: () => Worker }
-  manager.registerWorker(DECODERS, workerFn, { maxWorkerInstances: count(), overwrite: true })
+  for (const decoder of decoders) decoder.terminate()
+  decoders = []
+  startDecoders()
 }
 
 function count(): number {

@@ -12,11 +12,11 @@ import type { Slab } from './slab'
 import { StackRendering } from './stack-rendering'
 import { PLANES, type Plane, type Window } from './viewer'
 
-type MakeVolumeRendering = (
+type DrawVolumes = (
   canvases: Record<Plane, HTMLDivElement>,
   events: RenderingEvents,
   planes: readonly Plane[],
-) => VolumeRendering | null
+) => VolumeRendering
 
 /**
  * Draws where WebGL2 is only imitated by the processor, as on many virtual desktops: the axial
@@ -26,7 +26,11 @@ type MakeVolumeRendering = (
 export class MixedRendering implements Rendering {
   #planes = PLANES
   readonly #stack: StackRendering
+  /** It draws the other planes, once they are looked at as they are to be. */
   #volume: VolumeRendering | null = null
+  #made: VolumeRendering | null = null
+  #begun = false
+  #closed = false
   #series: CtSeries | null = null
   #window: [Window, boolean] | null = null
   readonly #slabs = new Map<Plane, Slab | null>()
@@ -34,8 +38,8 @@ export class MixedRendering implements Rendering {
   constructor(
     readonly canvases: Record<Plane, HTMLDivElement>,
     readonly events: RenderingEvents,
-    /** Null where WebGL2 is not even imitated. */
-    readonly makeVolume: MakeVolumeRendering,
+    /** Comes with what draws them; with null where WebGL2 is not even imitated. */
+    readonly volumesWanted: () => Promise<DrawVolumes | null>,
   ) {
     this.#stack = new StackRendering(canvases, events)
   }
@@ -51,13 +55,22 @@ export class MixedRendering implements Rendering {
 
   /** Begin to draw the other planes, where they are looked at by now. */
   async prepare(): Promise<void> {
-    if (this.#volume || !this.#series) return
-    const volume = this.makeVolume(this.canvases, this.events, ['sagittal', 'coronal'])
-    if (!volume) {
+    if (this.#begun) return
+    this.#begun = true
+    const drawVolumes = await this.volumesWanted()
+    if (this.#closed || !this.#series) return
+    if (!drawVolumes) {
       this.#planes = this.#stack.planes
       return
     }
-    await volume.show(this.#series)
+    const volume = drawVolumes(this.canvases, this.events, ['sagittal', 'coronal'])
+    this.#made = volume
+    let shown: CtSeries | null = null
+    while (shown !== this.#series && !this.#closed) {
+      shown = this.#series // the reader may go on to another one meanwhile
+      await volume.show(shown)
+    }
+    if (this.#closed) return
     for (const plane of volume.planes) {
       const { focalPoint, parallelScale } = this.#stack.camera(plane)
       volume.look(plane, { focalPoint, parallelScale })
@@ -117,8 +130,9 @@ export class MixedRendering implements Rendering {
   }
 
   close(): void {
+    this.#closed = true
     this.#stack.close()
-    this.#volume?.close()
+    this.#made?.close()
   }
 
   #of(plane: Plane): Rendering {

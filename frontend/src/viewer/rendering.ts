@@ -10,6 +10,7 @@ import { add, type CanvasPoint, type Direction, subtract } from './geometry'
 import type { CtSeries } from './series'
 import type { Projection, Slab } from './slab'
 import { PLANES, type Plane, type Window } from './viewer'
+import { Volume } from './volume'
 
 const ORIENTATION: Record<Plane, Enums.OrientationAxis> = {
   axial: Enums.OrientationAxis.AXIAL,
@@ -91,6 +92,7 @@ export type MakeRendering = (
 export class VolumeRendering implements Rendering {
   readonly #engine = new RenderingEngine('reading')
   readonly #listening = new AbortController()
+  readonly #volumes = new Map<CtSeries, Promise<Volume>>()
   #volumeId = ''
 
   constructor(
@@ -124,7 +126,7 @@ export class VolumeRendering implements Rendering {
   }
 
   async show(series: CtSeries): Promise<void> {
-    const { volumeId } = await series.volume()
+    const { volumeId } = await this.#volumeOf(series)
     this.#volumeId = volumeId
     const mine = [{ volumeId }]
     await setVolumesForViewports(this.#engine, mine, [...this.planes])
@@ -135,7 +137,7 @@ export class VolumeRendering implements Rendering {
     series: CtSeries,
     drawn: () => void,
   ): Promise<ExtraRendering | null> {
-    const { volumeId } = await series.volume()
+    const { volumeId } = await this.#volumeOf(series)
     this.#engine.enableElement({
       viewportId: EXTRA,
       type: Enums.ViewportType.ORTHOGRAPHIC,
@@ -226,6 +228,15 @@ export class VolumeRendering implements Rendering {
   close(): void {
     this.#listening.abort()
     this.#engine.destroy()
+    for (const made of this.#volumes.values()) made.then(volume => volume.remove(), reportError)
+    this.#volumes.clear()
+  }
+
+  /** Made when first asked for, from the images that are there; the others follow as they come. */
+  #volumeOf(series: CtSeries): Promise<Volume> {
+    const volume = this.#volumes.get(series) ?? Volume.of(series)
+    this.#volumes.set(series, volume)
+    return volume
   }
 
   #viewport(plane: ViewportId): Types.IVolumeViewport {

@@ -1,7 +1,5 @@
-import { cache, type StreamingImageVolume, volumeLoader } from '@cornerstonejs/core'
-import { utilities as metadataUtilities } from '@cornerstonejs/metadata'
 import type { PatientPoint, Series } from '../api/types'
-import { decode } from './decoding'
+import { decode, type Numbers } from './decoding'
 import { gridOf } from './grid'
 import { loadNearestFirst } from './loading'
 import { imagesOfSlab } from './slab'
@@ -9,24 +7,20 @@ import { imageOf, measureSlices, middleOf, type Slices, type VolumeGeometry } fr
 import { addressOf, frameAt, type Header, headersOf } from './source'
 import { ImagesUnavailable, type Plane } from './viewer'
 
-/** How Cornerstone names an image that is read by its WADO-RS address. */
-const WADO_RS = 'wadors:'
-
-const VOLUME = 'cornerstoneStreamingImageVolume:'
-
-/** A series that fills, image by image; a volume of Cornerstone's, once one is wanted. */
+/** A series that fills, image by image. */
 export class CtSeries {
   readonly geometry: VolumeGeometry
   readonly slices: Record<Plane, Slices>
   readonly middle: PatientPoint
-  #volume: StreamingImageVolume | null = null
+  readonly #images = new Map<number, Numbers>()
+  readonly #listeners = new Set<(index: number) => void>()
   #arrived: ReadonlySet<number> = new Set()
   #failed = 0
 
   private constructor(
     readonly name: string,
     readonly headers: readonly Header[],
-    readonly imageIds: readonly string[],
+    readonly addresses: readonly string[],
   ) {
     this.geometry = gridOf(headers)
     this.slices = measureSlices(this.geometry)
@@ -42,31 +36,18 @@ export class CtSeries {
     const headers = await headersOf(series).catch(() => {
       throw new ImagesUnavailable('The images could not be reached. Check the connection.')
     })
-    const imageIds = headers.map(header => `${WADO_RS}${addressOf(series, header)}`)
-    return new CtSeries(series.series_uid, headers, imageIds)
+    const addresses = headers.map(header => addressOf(series, header))
+    return new CtSeries(series.series_uid, headers, addresses)
   }
 
-  /** What the graphics card draws; made when first asked for, from the images that are there. */
-  async volume(): Promise<StreamingImageVolume> {
-    if (!this.#volume) {
-      const told = this.headers.map((header, i) =>
-        metadataUtilities.addDicomWebInstance(this.#imageId(i), header),
-      )
-      await Promise.all(told)
-      this.#volume = await makeVolume(this.name, [...this.imageIds])
-      for (const index of this.#arrived) this.#fill(index)
-    }
-    return this.#volume
-  }
-
-  /** Forget the volume: what the graphics card held is lost, and it is made anew. */
-  renew(): void {
-    if (this.#volume) cache.removeVolumeLoadObject(this.#volume.volumeId)
-    this.#volume = null
+  /** Hear of each image that comes from now on; returns what ends it. */
+  listen(listener: (index: number) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   get total(): number {
-    return this.imageIds.length
+    return this.addresses.length
   }
 
   /** Images that are there, in the order of the volume. */
@@ -96,11 +77,9 @@ export class CtSeries {
       here: how.here,
       stopped: how.stopped,
       load: async index => {
-        const imageId = this.#imageId(index)
-        const frame = await frameAt(this.#address(index))
-        const image = await decode(imageId, frame, this.headers[index] ?? {})
-        cache.putImageSync(imageId, image)
-        if (!how.stopped()) this.#fill(index)
+        const frame = await frameAt(this.addresses[index] ?? '')
+        this.#images.set(index, await decode(frame, this.headers[index] ?? {}))
+        if (!how.stopped()) for (const listener of this.#listeners) listener(index)
       },
       progress: (index, loaded, failed) => {
         this.#arrived = loaded
@@ -114,23 +93,8 @@ export class CtSeries {
   }
 
   /** The values of one image in Hounsfield units, row by row; null until it is there. */
-  hounsfield(index: number): ArrayLike<number> | null {
-    if (!this.#arrived.has(index)) return null
-    return cache.getImage(this.#imageId(index))?.getPixelData() ?? null
-  }
-
-  #imageId(index: number): string {
-    return this.imageIds[index] ?? ''
-  }
-
-  #address(index: number): string {
-    return this.#imageId(index).slice(WADO_RS.length)
-  }
-
-  /** Put an image that is in the cache into the volume. */
-  #fill(index: number): void {
-    const imageId = this.#imageId(index)
-    this.#volume?.successCallback(imageId, cache.getImage(imageId))
+  hounsfield(index: number): Numbers | null {
+    return this.#arrived.has(index) ? (this.#images.get(index) ?? null) : null
   }
 
   /** The Hounsfield units of a voxel whose image is there. */
@@ -141,7 +105,7 @@ export class CtSeries {
 
   /** Free the memory that the images take. */
   forget(): void {
-    cache.purgeCache()
+    this.#images.clear()
   }
 
   /** Whether all images of an axial slice, or of a slab around it, are there. */
@@ -162,14 +126,4 @@ export class CtSeries {
     }
     return runs
   }
-}
-
-async function makeVolume(name: string, imageIds: string[]): Promise<StreamingImageVolume> {
-  const made = await volumeLoader.createAndCacheVolume(`${VOLUME}${name}`, { imageIds })
-  const volume = made as StreamingImageVolume
-  // Loading is ours: nearest to the reader first, failed images again, redrawn when it matters.
-  const loading = volume as unknown as { autoRenderOnLoad: boolean; totalNumFrames: number }
-  loading.autoRenderOnLoad = false
-  loading.totalNumFrames = volume.imageIds.length
-  return volume
 }

@@ -1,0 +1,41 @@
+import { CtViewer } from './ct-viewer'
+import { startDecoders } from './decoding'
+import { detectGraphics, softwareAsKnown } from './graphics'
+import { MixedRendering } from './mixed-rendering'
+import type { MakeRendering } from './rendering'
+import { StackRendering } from './stack-rendering'
+import type { Viewer } from './viewer'
+
+/** Graphics that fail so often are not tried again. */
+const MOST_RENDERINGS = 4
+
+startDecoders() // with the code: the reading is still being asked for
+
+/** Build a viewer inside `container`: of every plane, or without WebGL2 of the axial one. */
+export async function createViewer(container: HTMLElement): Promise<Viewer> {
+  // To ask the graphics takes longer than to draw an image without them.
+  const software = softwareAsKnown() || detectGraphics() === 'software'
+  // Where the processor draws, the axial images come without Cornerstone, and before it.
+  const drawVolumes = software || detectGraphics() === null ? null : await cornerstone()
+  let renderings = 0
+  const makeRendering: MakeRendering = (canvases, events) => {
+    renderings += 1
+    const useful = renderings <= MOST_RENDERINGS
+    if (useful && software) {
+      const unavailable = (error: unknown) => {
+        reportError(error)
+        return null
+      }
+      const wanted = async () => (detectGraphics() ? cornerstone().catch(unavailable) : null)
+      return new MixedRendering(canvases, events, wanted)
+    }
+    // Asked each time: a graphics card may be there no longer.
+    if (useful && drawVolumes && detectGraphics()) return drawVolumes(canvases, events)
+    return new StackRendering(canvases, events)
+  }
+  return new CtViewer(container, makeRendering, software)
+}
+
+async function cornerstone() {
+  return (await import('./cornerstone')).drawVolumes
+}
