@@ -6,6 +6,7 @@ import './styles/form.css'
 import './styles/ai.css'
 import { connect, Refusal } from './api/client'
 import { mountRoom } from './reading/mount'
+import { startDecoders } from './viewer/decoding'
 import { nextCase, takePrepared } from './viewer/next'
 import { askAhead } from './viewer/source'
 
@@ -14,6 +15,9 @@ const readingId = Number(document.body.dataset.reading)
 // Asked for at once: the reading is on its way meanwhile.
 const viewerCode = import('./viewer/create')
 viewerCode.catch(() => {}) // told in the place of the images, once they are wanted
+
+// Where images may have been prepared, decoders begin when they are wanted.
+if (!/\/reading\/\d+/.test(document.referrer)) startDecoders()
 
 async function start(element: HTMLElement): Promise<void> {
   const api = connect(readingId)

@@ -1,5 +1,4 @@
 import { CtViewer } from './ct-viewer'
-import { startDecoders } from './decoding'
 import { detectGraphics, softwareAsKnown } from './graphics'
 import { MixedRendering } from './mixed-rendering'
 import type { MakeRendering } from './rendering'
@@ -9,14 +8,13 @@ import type { Viewer } from './viewer'
 /** Graphics that fail so often are not tried again. */
 const MOST_RENDERINGS = 4
 
-startDecoders() // with the code: the reading is still being asked for
-
 /** Build a viewer inside `container`: of every plane, or without WebGL2 of the axial one. */
 export async function createViewer(container: HTMLElement): Promise<Viewer> {
   // To ask the graphics takes longer than to draw an image without them.
-  const software = softwareAsKnown() || detectGraphics() === 'software'
+  const graphics = softwareAsKnown() ? 'software' : detectGraphics()
+  const software = graphics === 'software'
   // Where the processor draws, the axial images come without Cornerstone, and before it.
-  const drawVolumes = software || detectGraphics() === null ? null : await cornerstone()
+  const drawVolumes = graphics === 'card' ? await cornerstone() : null
   let renderings = 0
   const makeRendering: MakeRendering = (canvases, events) => {
     renderings += 1

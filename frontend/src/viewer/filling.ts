@@ -7,6 +7,8 @@ import { PLANES, type Plane } from './viewer'
 const REDRAWS_WHILE_LOADING = 10
 /** What is said of the loading changes so often; each change draws the page anew. */
 const SAY_EVERY_MS = 200
+/** So long the others wait for the first image to be drawn; a hidden page draws none. */
+const FIRST_DRAWN_WITHIN_MS = 500
 
 /** What is drawn when, from the first image that arrives to the last. */
 export class Filling {
@@ -25,7 +27,17 @@ export class Filling {
   async load(series: CtSeries, firstImageShown: () => void): Promise<void> {
     const { scene } = this
     let shown = false
+    let othersGoOn = () => {}
+    const turnOfOthers = new Promise<void>(resolve => {
+      othersGoOn = resolve
+    })
+    let waiting = false
     await series.load({
+      turnOfOthers: () => {
+        if (!waiting) setTimeout(othersGoOn, FIRST_DRAWN_WITHIN_MS)
+        waiting = true
+        return turnOfOthers
+      },
       here: () => scene.imageOnScreen(),
       stopped: () => scene.closed,
       progress: image => {
@@ -37,7 +49,10 @@ export class Filling {
         if (!onScreen) return
         if (shown || !arrived.has(scene.imageOnScreen())) return
         shown = true
-        this.#drawFirst(firstImageShown)
+        this.#drawFirst(() => {
+          firstImageShown()
+          othersGoOn()
+        })
       },
     })
     if (scene.closed) return

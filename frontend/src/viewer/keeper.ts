@@ -1,4 +1,4 @@
-import { KeptImages, type ToKeeper } from './kept'
+import { bufferOf, KeptImages, type ToKeeper } from './kept'
 
 /*
  * Keeps the images of the next case from one page to the next.
@@ -28,13 +28,13 @@ addEventListener('connect', event => {
     switch (data.do) {
       case 'keep_headers':
         return kept.keepHeaders(data.reading, data.address, data.headers)
-      case 'keep_frame':
-        return port.postMessage(kept.keepFrame(data.reading, data.address, data.frame))
+      case 'keep_image':
+        return port.postMessage(kept.keepImage(data.reading, data.address, data.image))
       case 'take': {
-        const images = kept.take(data.reading)
+        const given = kept.take(data.reading)
         return port.postMessage(
-          images,
-          images.frames.map(([, frame]) => frame.bytes.buffer),
+          given,
+          given.images.map(([, image]) => bufferOf(image)),
         )
       }
       case 'leave':

@@ -6,22 +6,22 @@ const frame = (bytes: number) => ({ bytes: new Uint8Array(bytes), transfer_synta
 test('images are given away once, to the reading that they were kept for', () => {
   const kept = new KeptImages(100)
   kept.keepHeaders(8, '/m', [{}])
-  kept.keepFrame(8, '/f/1', frame(40))
-  expect(kept.take(8)).toEqual({ headers: [['/m', [{}]]], frames: [['/f/1', frame(40)]] })
-  expect(kept.take(8).frames).toEqual([])
+  kept.keepImage(8, '/f/1', frame(40))
+  expect(kept.take(8)).toEqual({ headers: [['/m', [{}]]], images: [['/f/1', frame(40)]] })
+  expect(kept.take(8).images).toEqual([])
   expect(kept.bytes).toBe(0)
 })
 
 test('another reading gets nothing, and what was kept is gone', () => {
   const kept = new KeptImages(100)
-  kept.keepFrame(8, '/f/1', frame(40))
-  expect(kept.take(9).frames).toEqual([])
-  expect(kept.take(8).frames).toEqual([])
+  kept.keepImage(8, '/f/1', frame(40))
+  expect(kept.take(9).images).toEqual([])
+  expect(kept.take(8).images).toEqual([])
 })
 
 test('no more is kept than the limit says', () => {
   const kept = new KeptImages(100)
-  expect([60, 50, 40, 1].map((size, i) => kept.keepFrame(8, `/f/${i}`, frame(size)))).toEqual([
+  expect([60, 50, 40, 1].map((size, i) => kept.keepImage(8, `/f/${i}`, frame(size)))).toEqual([
     true,
     false,
     true,
@@ -30,9 +30,18 @@ test('no more is kept than the limit says', () => {
   expect(kept.bytes).toBe(100)
 })
 
+test('a decoded image takes the room that it has in memory', () => {
+  const kept = new KeptImages(100)
+  const decoded = () => new Int16Array(30)
+  expect(kept.keepImage(8, '/f/1', decoded())).toBe(true)
+  expect(kept.keepImage(8, '/f/2', decoded())).toBe(false)
+  expect(kept.bytes).toBe(60)
+  expect(kept.take(8).images).toEqual([['/f/1', decoded()]])
+})
+
 test('the images of one reading make room for those of another', () => {
   const kept = new KeptImages(100)
-  kept.keepFrame(8, '/f/1', frame(90))
-  expect(kept.keepFrame(9, '/f/2', frame(90))).toBe(true)
-  expect(kept.take(9).frames.map(([address]) => address)).toEqual(['/f/2'])
+  kept.keepImage(8, '/f/1', frame(90))
+  expect(kept.keepImage(9, '/f/2', frame(90))).toBe(true)
+  expect(kept.take(9).images.map(([address]) => address)).toEqual(['/f/2'])
 })

@@ -1,17 +1,21 @@
+import type { Numbers } from './decoding'
 import type { Frame } from './parts'
 import type { Header } from './source'
 
-/** Images of the next case, before they are decoded. */
+/** An image as it was sent, or in Hounsfield units. */
+export type Stored = Frame | Numbers
+
+/** Images of the next case. */
 export interface Kept {
   /** By the address that they were read from. */
   headers: [string, Header[]][]
-  frames: [string, Frame][]
+  images: [string, Stored][]
 }
 
-/** What a page says to the keeper of images; only `take` and `keep_frame` are answered. */
+/** What a page says to the keeper of images; only `take` and `keep_image` are answered. */
 export type ToKeeper =
   | { do: 'keep_headers'; reading: number; address: string; headers: Header[] }
-  | { do: 'keep_frame'; reading: number; address: string; frame: Frame }
+  | { do: 'keep_image'; reading: number; address: string; image: Stored }
   | { do: 'take'; reading: number }
   | { do: 'leave' }
   | { do: 'empty' }
@@ -20,7 +24,7 @@ export type ToKeeper =
 export class KeptImages {
   #reading: number | null = null
   #headers = new Map<string, Header[]>()
-  #frames = new Map<string, Frame>()
+  #images = new Map<string, Stored>()
   #bytes = 0
 
   constructor(readonly limit_bytes: number) {}
@@ -35,12 +39,12 @@ export class KeptImages {
   }
 
   /** Keep an image; false when there is no room for it. */
-  keepFrame(reading: number, address: string, frame: Frame): boolean {
+  keepImage(reading: number, address: string, image: Stored): boolean {
     this.#only(reading)
-    const size = frame.bytes.byteLength
+    const size = bufferOf(image).byteLength
     if (this.#bytes + size > this.limit_bytes) return false
-    if (this.#frames.has(address)) return true
-    this.#frames.set(address, frame)
+    if (this.#images.has(address)) return true
+    this.#images.set(address, image)
     this.#bytes += size
     return true
   }
@@ -50,7 +54,7 @@ export class KeptImages {
     const mine = reading === this.#reading
     const kept: Kept = {
       headers: mine ? [...this.#headers] : [],
-      frames: mine ? [...this.#frames] : [],
+      images: mine ? [...this.#images] : [],
     }
     this.empty()
     return kept
@@ -59,7 +63,7 @@ export class KeptImages {
   empty(): void {
     this.#reading = null
     this.#headers.clear()
-    this.#frames.clear()
+    this.#images.clear()
     this.#bytes = 0
   }
 
@@ -68,4 +72,9 @@ export class KeptImages {
     this.empty()
     this.#reading = reading
   }
+}
+
+/** The memory of an image, which is handed from page to worker and back, and not copied. */
+export function bufferOf(image: Stored): ArrayBuffer {
+  return 'bytes' in image ? image.bytes.buffer : image.buffer
 }

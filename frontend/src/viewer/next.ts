@@ -1,6 +1,7 @@
 import type { PatientPoint, Reading, Series } from '../api/types'
+import { decode } from './decoding'
 import keeperCode from './keeper?worker&url'
-import type { Kept, ToKeeper } from './kept'
+import { bufferOf, type Kept, type Stored, type ToKeeper } from './kept'
 import type { Frame } from './parts'
 import { inTime } from './patience'
 import {
@@ -11,6 +12,7 @@ import {
   fetchFrame,
   fetchFrames,
   fetchHeaders,
+  type Header,
   offer,
 } from './source'
 
@@ -23,9 +25,15 @@ export interface NextCase {
 }
 
 /** A keeper that does not answer holds no case up; it may take its time to store an image. */
-const TAKEN_WITHIN_MS = 1_500
+const TAKEN_WITHIN_MS = 3_000
 const KEPT_WITHIN_MS = 30_000
 const ATTEMPTS_PER_IMAGE = 3
+
+/**
+ * So much of a case is decoded already, far more than most have; of what goes beyond it, several
+ * times as much can be kept as it was sent.
+ */
+const DECODED_BYTES = 192 * 1024 * 1024
 
 /**
  * Speak to the keeper of images, see `keeper.ts`; null where the browser has none that outlives a
@@ -85,6 +93,7 @@ export function nextCase(next: string | null, read: (id: number) => Promise<Read
   const port = Number.isNaN(id) ? null : keeper()
   if (port === null) return { prepare: () => {}, going: () => {} }
   let [begun, stopped, going] = [false, false, false]
+  let decoded_bytes = 0
   const tell = (message: ToKeeper) => port.postMessage(message)
 
   const prepare = async (): Promise<void> => {
@@ -109,11 +118,19 @@ export function nextCase(next: string | null, read: (id: number) => Promise<Read
         const address = addressOf(of, headers[from + i] ?? {})
         const again = () => fetchPatiently(address)
         const frame = await (frames[i]?.catch(again) ?? again())
+        const image = await ready(frame, headers[from + i] ?? {}).catch(() => null)
         if (stopped) return
-        const message = { do: 'keep_frame', reading: id, address, frame } as const
-        if (!(await ask<boolean>(port, message, KEPT_WITHIN_MS, [frame.bytes.buffer]))) return
+        if (image === null) continue // the next page tries it again
+        const message = { do: 'keep_image', reading: id, address, image } as const
+        if (!(await ask<boolean>(port, message, KEPT_WITHIN_MS, [bufferOf(image)]))) return
       }
     }
+  }
+  const ready = async (frame: Frame, header: Header): Promise<Stored> => {
+    if (decoded_bytes >= DECODED_BYTES) return frame
+    const image = await decode(frame, header)
+    decoded_bytes += image.byteLength
+    return image
   }
   addEventListener('pagehide', () => {
     stopped = true

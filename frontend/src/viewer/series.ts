@@ -4,7 +4,7 @@ import { gridOf } from './grid'
 import { loadNearestFirst } from './loading'
 import { imagesOfSlab } from './slab'
 import { imageOf, measureSlices, middleOf, type Slices, type VolumeGeometry } from './slices'
-import { addressOf, frameAt, type Header, headersOf } from './source'
+import { addressOf, type Header, headersOf, imageAt } from './source'
 import { ImagesUnavailable, type Plane } from './viewer'
 
 /** A series that fills, image by image. */
@@ -72,13 +72,19 @@ export class CtSeries {
     here(): number
     stopped(): boolean
     progress(image: number): void
+    /** Every image but the first one that is wanted waits for it before it is decoded. */
+    turnOfOthers?(): Promise<void>
   }): Promise<void> {
+    let first: number | null = null
     await loadNearestFirst(this.total, {
       here: how.here,
       stopped: how.stopped,
       load: async index => {
-        const frame = await frameAt(this.addresses[index] ?? '')
-        this.#images.set(index, await decode(frame, this.headers[index] ?? {}))
+        first ??= index
+        const image = await imageAt(this.addresses[index] ?? '')
+        if (index !== first) await how.turnOfOthers?.()
+        const decoded = 'bytes' in image ? await decode(image, this.headers[index] ?? {}) : image
+        this.#images.set(index, decoded)
         if (!how.stopped()) for (const listener of this.#listeners) listener(index)
       },
       progress: (index, loaded, failed) => {

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { aSeries } from '../reading/testing'
-import { Parts, readFrame } from './parts'
-import { addressOf, askAhead, frameAt, type Header, headersOf, nearestFirst } from './source'
+import { type Frame, Parts, readFrame } from './parts'
+import { addressOf, askAhead, type Header, headersOf, imageAt, nearestFirst } from './source'
 
 const JPEG_LS = '1.2.840.10008.1.2.4.80'
 const TYPE = 'multipart/related; type="image/jls"; boundary=abc'
@@ -88,7 +88,7 @@ test('slices that follow each other are asked for together, and none of them twi
   expect(asked).toEqual(['metadata', 'slices/9/frames/1', 'frames/1-8', 'frames/10-16'])
   expect(await headersOf(series)).toEqual(HEADERS)
   const frame = async (index: number) =>
-    [...(await frameAt(addressOf(series, header(index)))).bytes][0]
+    [...((await imageAt(addressOf(series, header(index)))) as Frame).bytes][0]
   for (const index of [6, 7, 9, 10, 0]) expect(await frame(index)).toBe(index + 1)
   expect(asked.length).toBe(4)
   expect(await frame(17)).toBe(18)

@@ -1,6 +1,6 @@
 import type { PatientPoint, Series } from '../api/types'
 import { cross, dot, subtract } from './geometry'
-import type { Kept } from './kept'
+import type { Kept, Stored } from './kept'
 import { type Frame, Parts, readFrame } from './parts'
 
 /** Headers of one image, as DICOM JSON. */
@@ -24,7 +24,7 @@ const ANY_FRAME = 'multipart/related; type="application/octet-stream"; transfer-
 const PATIENCE_MS = 20_000
 
 const headersAsked = new Map<string, Promise<Header[]>>()
-const framesAsked = new Map<string, Promise<Frame>>()
+const framesAsked = new Map<string, Promise<Stored>>()
 /** What has been handed out: who asks again, had no luck with it. */
 const handedOut = new Set<string>()
 /** Which slice of which series an address is. */
@@ -75,9 +75,9 @@ function askTogether(address: string): void {
 }
 
 /** Take in what was fetched before this page was opened. */
-export function offer({ headers, frames }: Kept): void {
+export function offer({ headers, images }: Kept): void {
   for (const [address, one] of headers) headersAsked.set(address, Promise.resolve(one))
-  for (const [address, one] of frames) framesAsked.set(address, Promise.resolve(one))
+  for (const [address, one] of images) framesAsked.set(address, Promise.resolve(one))
 }
 
 /** The headers of a series, asked for once. */
@@ -94,8 +94,8 @@ export async function headersOf(series: Series): Promise<Header[]> {
   return headers
 }
 
-/** The image at `address`, from what was asked for ahead or from the server. */
-export function frameAt(address: string): Promise<Frame> {
+/** The image at `address`, from what was prepared or asked for ahead, or from the server. */
+export function imageAt(address: string): Promise<Stored> {
   if (!handedOut.has(address)) askTogether(address)
   const asked = framesAsked.get(address)
   framesAsked.delete(address) // the viewer keeps it decoded
