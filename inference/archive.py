@@ -194,9 +194,10 @@ def volume_from_slices(slices: Iterable[Dataset], *, whole: bool = True) -> Volu
         _check_ct(one)
         if whole:
             decoded.append(_given_back_when_freed(_hounsfield(one)))
+            instances.append(_without_pixels(one))
         else:
             encoded.append(one)
-        instances.append(_without_pixels(one))
+            instances.append(one)
     _check_one_series(instances)
     first = instances[0]
     row, column = np.array(first.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
