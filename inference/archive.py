@@ -26,6 +26,11 @@ READ_TIMEOUT_S = 60
 # Positions are written with a few decimals; a missing slice is off by a whole spacing.
 SPACING_TOLERANCE = 0.05
 SPACING_TOLERANCE_MM = 0.05
+# Further apart than so many usual distances, slices are missing between them.
+GAP_FROM = 1.5
+# How far aside of the others a slice may lie, of a pixel; how many slices for each there is.
+SHIFTED_PIXELS = 0.5
+MOST_ADDED = 8
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Volume:
     lps_from_index : float64, shape (4, 4)
         Homogeneous; takes (column, row, slice, 1) to LPS millimetres. Its third column is
         the step between slices, so a tilted gantry is a shear and needs no special case.
+    gaps : pairs of slice indices between which slices are missing, in whole or in part
+        What lies there in `hu` is drawn from one side to the other: nothing was measured.
     decode : takes the numbers of slices, from and up to
         Writes these into `hu`, if they are not there yet; None where all are. Who looks at a
         part of a series alone asks `part` for it, and the other slices are never decoded.
@@ -49,6 +56,7 @@ class Volume:
     study_uid: str
     series_uid: str
     frame_of_reference_uid: str
+    gaps: tuple[tuple[float, float], ...] = ()
     decode: Callable[[int, int], None] | None = None
 
     def part(self, low: ArrayLike, high: ArrayLike) -> NDArray[np.int16]:
@@ -66,6 +74,13 @@ class Volume:
         """Return the fractional (column, row, slice) of a point in LPS millimetres."""
         index: NDArray[np.float64] = np.linalg.solve(self.lps_from_index, [*point_mm, 1.0])[:3]
         return index
+
+    def gap_mm(self, point_mm: NDArray[np.float64]) -> float:
+        """Return how far a point is from where slices are missing, across them; inf if none are."""
+        across = np.linalg.inv(self.lps_from_index)[2, :3]  # change of the index per millimetre
+        index = self.index_of(point_mm)[2]
+        apart = [max(first - index, index - last, 0.0) for first, last in self.gaps]
+        return float(min(apart, default=np.inf) / np.linalg.norm(across))
 
     def holds(self, point_mm: NDArray[np.float64]) -> bool:
         """Say whether the point lies within half a voxel of a voxel's centre."""
@@ -194,17 +209,16 @@ def volume_from_slices(slices: Iterable[Dataset], *, whole: bool = True) -> Volu
         _check_ct(one)
         if whole:
             decoded.append(_given_back_when_freed(_hounsfield(one)))
-            instances.append(_without_pixels(one))
         else:
             encoded.append(one)
-            instances.append(one)
+        instances.append(_without_pixels(one))
     _check_one_series(instances)
     first = instances[0]
     row, column = np.array(first.ImageOrientationPatient, dtype=np.float64).reshape(2, 3)
     normal = np.cross(row, column)
     order = np.argsort([normal @ np.array(one.ImagePositionPatient) for one in instances])
     positions = np.array([instances[place].ImagePositionPatient for place in order], np.float64)
-    step = _even_step(positions, normal)
+    step, at, gaps = _even_steps(positions, normal, float(min(first.PixelSpacing)))
 
     row_spacing, column_spacing = (float(value) for value in first.PixelSpacing)
     lps_from_index = np.eye(4)
@@ -213,11 +227,13 @@ def volume_from_slices(slices: Iterable[Dataset], *, whole: bool = True) -> Volu
     lps_from_index[:3, 2] = step
     lps_from_index[:3, 3] = positions[0]
 
-    hu = np.empty((len(instances), int(first.Rows), int(first.Columns)), dtype=np.int16)
+    hu = np.empty((len(at), int(first.Rows), int(first.Columns)), dtype=np.int16)
+    if not whole and (gaps or not np.array_equal(at, np.arange(len(instances)))):
+        # Slices in between are made of two: such series are few, and decoded as a whole.
+        decoded = [_given_back_when_freed(_hounsfield(one)) for one in encoded if one is not None]
+        whole = True
     if whole:
-        for target, place in zip(hu, order, strict=True):
-            target[:] = decoded[place]
-            decoded[place] = None  # so that at no time both lie in memory as a whole
+        _lay_out(decoded, order, at, hu)
 
     def decode(low: int, high: int) -> None:
         for number in range(low, high):
@@ -232,8 +248,33 @@ def volume_from_slices(slices: Iterable[Dataset], *, whole: bool = True) -> Volu
         study_uid=str(first.get("StudyInstanceUID", "")),
         series_uid=str(first.get("SeriesInstanceUID", "")),
         frame_of_reference_uid=str(first.get("FrameOfReferenceUID", "")),
+        gaps=gaps,
         decode=None if whole else decode,
     )
+
+
+def _lay_out(
+    decoded: list[NDArray[np.int16] | None],
+    order: NDArray[np.intp],
+    at: NDArray[np.float64],
+    hu: NDArray[np.int16],
+) -> None:
+    """Write slices into a volume, each where it lies; between two of them, what is in between.
+
+    `at` are fractional indices into `order`. What is passed is freed, so that at no time both lie
+    in memory as a whole.
+    """
+    done = 0
+    for target, place in zip(hu, at, strict=True):
+        below = int(place)
+        while done < below:
+            decoded[order[done]] = None
+            done += 1
+        target[:] = decoded[order[below]]
+        if share := place - below:
+            further = decoded[order[below + 1]]
+            assert further is not None  # only what was passed is gone
+            target[:] = np.rint(target + share * (further.astype(np.float32) - target))
 
 
 _NEEDED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns")
@@ -273,7 +314,7 @@ def _without_pixels(one: Dataset) -> Dataset:
 def _check_one_series(instances: list[Dataset]) -> None:
     if len(instances) < 2:
         raise unreadable(
-            f"The series has {len(instances)} image(s); a CT volume needs two or more slices."
+            f"The series has {len(instances)} slice(s); the model needs a volume of two or more."
         )
     for attribute in _OF_SERIES:
         if len({str(one.get(attribute)) for one in instances}) > 1:
@@ -284,21 +325,49 @@ def _check_one_series(instances: list[Dataset]) -> None:
             raise unreadable(f"The images of the series differ in {attribute}.")
 
 
-def _even_step(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the step from slice to slice, (3,) in LPS mm; refuse gaps and duplicates."""
-    gaps = np.diff(positions @ normal)
-    usual = float(np.median(gaps))
-    if gaps.min() < 1e-3:
-        z = positions[int(gaps.argmin()), 2]
+def _even_steps(
+    positions: NDArray[np.float64], normal: NDArray[np.float64], pixel_mm: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[tuple[float, float], ...]]:
+    """Lay an even row of slices through those that there are.
+
+    Parameters
+    ----------
+    positions : shape (n, 3), of the first voxel of each slice, LPS mm, in order
+
+    Returns
+    -------
+    step : shape (3,), from slice to slice of the row
+    at : shape (m,), where each lies among the slices that there are, as a fractional index
+    gaps : between which indices of the row slices are missing
+
+    Raises:
+        PredictionImpossible: slices lie at one place, or in no row.
+    """
+    along = (positions - positions[0]) @ normal
+    apart = np.diff(along)
+    if apart.min() < 1e-3:
+        z = positions[int(apart.argmin()), 2]
         raise unreadable(f"Two images of the series lie at the same place (z = {z:.1f} mm).")
-    worst = int(np.abs(gaps - usual).argmax())
-    if abs(gaps[worst] - usual) > max(SPACING_TOLERANCE * usual, SPACING_TOLERANCE_MM):
-        raise unreadable(
-            f"Slices are missing or unevenly spaced: {gaps[worst]:.2f} mm at "
-            f"z = {positions[worst, 2]:.1f} mm where {usual:.2f} mm is usual."
-        )
-    step: NDArray[np.float64] = (positions[-1] - positions[0]) / (len(positions) - 1)
-    return step
+    way = (positions[-1] - positions[0]) / along[-1]  # per millimetre across the slices
+    aside = np.linalg.norm(positions - positions[0] - along[:, None] * way, axis=1)
+    if aside.max() > SHIFTED_PIXELS * pixel_mm:
+        z = positions[int(aside.argmax()), 2]
+        raise unreadable(f"A slice lies {aside.max():.1f} mm aside of the others (z = {z:.1f} mm).")
+    usual = float(np.median(apart))
+    if np.abs(apart - usual).max() <= max(SPACING_TOLERANCE * usual, SPACING_TOLERANCE_MM):
+        each = np.arange(len(positions), dtype=np.float64)
+        return (positions[-1] - positions[0]) / (len(positions) - 1), each, ()
+    count = round(along[-1] / usual) + 1
+    if count > MOST_ADDED * len(positions):
+        raise unreadable(f"Slices are {apart.min():.2f} to {apart.max():.2f} mm apart: no volume.")
+    row = np.linspace(0, along[-1], count)
+    at = np.interp(row, along, np.arange(len(positions)))
+    step_mm = along[-1] / (count - 1)
+    gaps = tuple(
+        (float(along[i] / step_mm), float(along[i + 1] / step_mm))
+        for i in np.flatnonzero(apart > GAP_FROM * usual)
+    )
+    return way * step_mm, at, gaps
 
 
 @functools.cache

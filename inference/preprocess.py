@@ -20,6 +20,7 @@ from inference.resampling import CENTRE, CUBE, cube_around
 
 MIDDLE = (CUBE - 1) / 2  # the turning point of rotations, and the middle of every plane
 PLANE_MM = 50
+REACH_MM = PLANE_MM / 2**0.5  # of the planes from the point, whichever way slices lie
 LOWEST_HU, HIGHEST_HU = AIR_HU, 500
 
 
@@ -80,7 +81,7 @@ def nodule_input(volume: Volume, nodule_mm: tuple[float, float, float]) -> Nodul
     """Prepare the nodule at `nodule_mm` (LPS millimetres).
 
     Raises:
-        PredictionImpossible: `nodule_outside_volume`.
+        PredictionImpossible: `nodule_outside_volume` or `slices_missing`.
     """
     point = checked_point(volume, nodule_mm)
     cube = cube_around(volume, point)
@@ -91,7 +92,7 @@ def checked_point(volume: Volume, nodule_mm: tuple[float, float, float]) -> NDAr
     """Return the point, (3,) in LPS millimetres, once it is known to lie in the volume.
 
     Raises:
-        PredictionImpossible: `nodule_outside_volume`.
+        PredictionImpossible: `nodule_outside_volume`, or `slices_missing` in what is looked at.
     """
     point = np.array(nodule_mm, dtype=np.float64)
     if not np.isfinite(point).all() or not volume.holds(point):
@@ -99,6 +100,12 @@ def checked_point(volume: Volume, nodule_mm: tuple[float, float, float]) -> NDAr
         raise PredictionImpossible(
             "nodule_outside_volume",
             f"The nodule at ({where}) mm (LPS) lies outside series {volume.series_uid}.",
+        )
+    if (apart := volume.gap_mm(point)) <= REACH_MM:
+        raise PredictionImpossible(
+            "slices_missing",
+            f"Slices are missing {apart:.1f} mm from the nodule, within the {PLANE_MM} mm that the "
+            f"model looks at, in series {volume.series_uid}.",
         )
     return point
 

@@ -16,7 +16,7 @@ from inference.archive import Volume
 from inference.data.images import Images, content_hash
 from inference.data.table import Table
 from inference.errors import PredictionImpossible
-from inference.preprocess import PLANE_MM
+from inference.preprocess import PLANE_MM, REACH_MM
 
 SAME_PLACE_MM = 1.0
 AIR_UP_TO_HU = -900  # the least value of a chest CT: outside the patient, or in the trachea
@@ -248,6 +248,12 @@ def _of_place(table: Table, row: int, volume: Volume) -> Iterator[Finding]:
             f"{one.place}" + ("; as RAS it would lie inside: is it LPS?" if mirrored else ""),
         )  # fmt: skip
         return
+    if (apart := volume.gap_mm(point)) <= REACH_MM:
+        yield Finding(
+            "error", "slices_missing",
+            f"{table.where(row)}: slices are missing {apart:.1f} mm from it, within the "
+            f"{PLANE_MM} mm around it",
+        )  # fmt: skip
     corners = np.array(list(np.ndindex(2, 2, 2))) * PLANE_MM - PLANE_MM / 2 + point
     outside = sum(not volume.holds(corner) for corner in corners)
     if outside:

@@ -46,6 +46,7 @@ def nodules_of_series(series: Series) -> Iterator[Finding]:
         along_row=orientation[:3],
         along_column=orientation[3:],
         normal=normal_of(tuple(orientation)),
+        onward=normal_of(tuple(orientation)),
     )
     report = SeriesReport(
         study_uid=str(header.StudyInstanceUID),

@@ -222,13 +222,13 @@ def _report(series: Series) -> SeriesReport:
 
 
 def _geometry(volume: Volume) -> Geometry:
-    along_row, along_column, normal = (np.asarray(axis) for axis in volume.axes)
+    along_row, along_column, onward = (np.asarray(axis) for axis in volume.axes)
     column_mm, row_mm, slice_mm = volume.steps_mm
     columns, rows, slices = volume.counts
-    first = np.asarray(volume.first)
+    first, normal = np.asarray(volume.first), np.asarray(volume.normals[2])
     return Geometry(
         *(rows, columns, slices, row_mm, column_mm, slice_mm),
-        *(first, along_row, along_column, normal),
+        *(first, along_row, along_column, normal, onward, volume.places_mm),
     )
 
 

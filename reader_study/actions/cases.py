@@ -1,6 +1,7 @@
 """Bringing cases in: images into the archive, rows into the database."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -105,10 +106,20 @@ def import_cases(
     listed, problems = read_list(nodules)
     if profile is not None:
         return _import_deidentified(study, folder, nodules, now, progress, profile)
-    findings = look_at(folder, _about(progress, "reading files"), besides=nodules)
-    archive = site_archive()
-    plan = plan_import(listed, problems, findings, study, archive)
-    return _bring_in(study, findings, plan, archive, now, progress)
+    with _room_for_slices() as slices:
+        read = _about(progress, "reading files")
+        findings = look_at(folder, read, besides=nodules, slices=slices)
+        archive = site_archive()
+        plan = plan_import(listed, problems, findings, study, archive)
+        return _bring_in(study, findings, plan, archive, now, progress)
+
+
+@contextmanager
+def _room_for_slices() -> Iterator[Path]:
+    """Lend a folder for the slices of files that hold several; it goes when they are stored."""
+    settings.STAGING_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with TemporaryDirectory(dir=settings.STAGING_DIR) as name:
+        yield Path(name)
 
 
 def _import_deidentified(
@@ -121,10 +132,9 @@ def _import_deidentified(
 ) -> ImportReport:
     listed, problems = read_list(nodules)
     listed = stored_list(listed, set(), keys())
-    settings.STAGING_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with TemporaryDirectory(dir=settings.STAGING_DIR) as name:
-        aside = clean_folder(folder, Path(name), profile, keys(), nodules, progress)
-        found = look_at(Path(name), _about(progress, "reading files"))
+    with _room_for_slices() as clean:
+        aside = clean_folder(folder, clean, profile, keys(), nodules, progress)
+        found = look_at(clean, _about(progress, "reading files"))
         findings = Findings(found.series, (*aside, *found.set_aside))
         archive = site_archive()
         plan = plan_import(listed, problems, findings, study, archive)
@@ -222,7 +232,9 @@ def check_import(
         CannotImport: the list of nodules cannot be read.
     """
     listed, problems = read_list(nodules) if nodules else (NoduleList([], [], []), [])
-    findings = look_at(folder, _about(progress, "reading files"), besides=nodules)
+    with _room_for_slices() as slices:
+        read = _about(progress, "reading files")
+        findings = look_at(folder, read, besides=nodules, slices=slices)
     return findings, plan_import(listed, problems, findings, None, site_archive()).nodules
 
 

@@ -20,8 +20,10 @@ from reader_study.actions.archive_search import upstream
 from reader_study.actions.cases import Outcome, import_series
 from reader_study.actions.imports import ENDED, LEASE, bounds, send, staging
 from reader_study.actions.originals import keys, stored_list, without_truth
+from reader_study.dicomweb.deidentify import Doubt
 from reader_study.dicomweb.errors import ArchiveError
 from reader_study.dicomweb.ingest import look_at_series
+from reader_study.dicomweb.multiframe import slices_of
 from reader_study.dicomweb.nodules import NoduleList, parse_nodules
 from reader_study.dicomweb.problems import Problem, Verdict
 from reader_study.dicomweb.profile import Profile
@@ -252,7 +254,7 @@ class _Run:
             self._write(found, group)
             return
         findings = look_at_series(files, clean)
-        names = {path.name: group.files[int(path.stem)].name for path in files}
+        names = {path.name: group.files[int(path.stem[:6])].name for path in files}
         self._tell([_named(one, names) for one in findings.set_aside])
         report = import_series(
             study=self.job.study,
@@ -294,20 +296,44 @@ class _Run:
             if isinstance(content, Problem):
                 self._tell([content])
                 continue
-            target = clean / f"{number:06}.dcm"
-            try:
-                made, doubted = cleaned(content, self.profile, self.keys, looked=found.looked)
-                for code, detail in doubted:
-                    doubts.setdefault(code, [code, detail, []])[2].append(number)  # type: ignore[attr-defined]
-                target.write_bytes(made)
-            except OSError:
-                raise
-            except Exception as error:  # noqa: BLE001  damaged bytes raise anything
-                reason = " ".join(str(error).split())[:120] or type(error).__name__
-                self._tell([Problem("not_dicom", f"is a damaged DICOM file ({reason})", file.name)])
+            made = self._write_slices(found, file, content, clean / f"{number:06}")
+            if isinstance(made, Problem):
+                self._tell([made])
                 continue
-            files.append(target)
+            written, doubted = made
+            files += written
+            for code, detail in doubted:
+                doubts.setdefault(code, [code, detail, []])[2].append(number)  # type: ignore[attr-defined]
         return files, list(doubts.values())
+
+    def _write_slices(
+        self, found: ImportSeries, file: Found, content: bytes, stem: Path
+    ) -> tuple[list[Path], list[Doubt]] | Problem:
+        """Write the slices of a file, mostly one, and return why to look at it before."""
+        slices = slices_of(content, file.name)
+        if isinstance(slices, Problem):
+            return slices
+        written: list[Path] = []
+        problem, doubts = None, list[Doubt]()
+        try:
+            for part, one in enumerate(slices):
+                clean, doubts = cleaned(one, self.profile, self.keys, looked=found.looked)
+                written.append(stem.with_name(f"{stem.name}_{part:05}.dcm"))
+                written[-1].write_bytes(clean)
+                if doubts and one is not content:
+                    said = f"{doubts[0].detail}; send it as one file a slice, to be looked at"
+                    problem = Problem("burned_in", said, file.name)
+                    break
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001  damaged bytes raise anything
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            problem = Problem("not_dicom", f"is a damaged DICOM file ({reason})", file.name)
+        if problem is None:
+            return written, doubts
+        for path in written:
+            path.unlink(missing_ok=True)
+        return problem
 
     # What is told
 

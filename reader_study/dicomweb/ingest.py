@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reader_study.dicomweb.judging import SeriesReport, judged
+from reader_study.dicomweb.multiframe import is_enhanced, write_slices
 from reader_study.dicomweb.problems import Problem, counted
 from reader_study.dicomweb.slices import Slice, read_slice
 
@@ -42,36 +43,51 @@ Progress = Callable[[int, int], None]
 
 
 def look_at(
-    folder: Path, progress: Progress | None = None, *, besides: Path | None = None
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    besides: Path | None = None,
+    slices: Path | None = None,
 ) -> Findings:
     """Look at every file below `folder`, pixels included, but for the list of nodules `besides`.
 
-    `progress` is called with (files done, files in all).
+    `progress` is called with (files done, files in all). A CT of several frames is taken apart
+    into the folder `slices`; without it, such a file is refused.
     """
     aside: list[Problem] = []
     paths = [path for path in _files(folder, aside) if besides is None or path != besides]
-    return _look_at_files(paths, folder, aside, progress)
+    return _look_at_files(paths, folder, aside, progress, slices)
 
 
 def look_at_series(files: Iterable[Path], folder: Path) -> Findings:
     """Look at the given files only."""
-    return _look_at_files(list(files), folder, [], None)
+    return _look_at_files(list(files), folder, [], None, None)
 
 
 def _look_at_files(
-    paths: Sequence[Path], folder: Path, aside: list[Problem], progress: Progress | None
+    paths: Sequence[Path],
+    folder: Path,
+    aside: list[Problem],
+    progress: Progress | None,
+    apart: Path | None,
 ) -> Findings:
-    slices: dict[str, list[Slice]] = {}
+    series: dict[str, list[Slice]] = {}
     for done, path in enumerate(paths):
         name = str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
-        found = read_slice(path, name)
-        if isinstance(found, Problem):
-            aside.append(found)
-        else:
-            slices.setdefault(found.series, []).append(found)
+        parts: list[Path] | Problem = [path]
+        if apart is not None and is_enhanced(path):
+            parts = write_slices(path, name, apart, f"{done:06}")
+        if isinstance(parts, Problem):
+            aside.append(parts)
+            parts = []
+        for found in (read_slice(part, name) for part in parts):
+            if isinstance(found, Problem):
+                aside.append(found)
+            else:
+                series.setdefault(found.series, []).append(found)
         if progress:
             progress(done + 1, len(paths))
-    reports = [judged(group, aside) for _, group in sorted(slices.items())]
+    reports = [judged(group, aside) for _, group in sorted(series.items())]
     return Findings(tuple(reports), tuple(aside))
 
 

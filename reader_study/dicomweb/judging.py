@@ -9,11 +9,11 @@ import numpy as np
 from pydicom.uid import UID
 
 from reader_study.dicomweb.geometry import (
-    STRAIGHT_WITHIN_DEGREES,
     Geometry,
-    gaps,
+    Vector,
     is_regular,
     normal_of,
+    slots,
     tilt_degrees,
 )
 from reader_study.dicomweb.metadata import day_of
@@ -21,7 +21,11 @@ from reader_study.dicomweb.pixels import LOSSY_SYNTAXES, tolerant
 from reader_study.dicomweb.problems import Problem, Verdict, counted
 from reader_study.dicomweb.slices import Slice
 
-MIN_SLICES = 3
+MANY_SLICES = 3  # fewer make no other plane
+AXIAL_ALONE = "it is no even stack of slices"
+# By no gantry more; and how far aside of the others a slice may lie, of a pixel.
+MOST_TILTED_DEGREES = 35.0
+SHIFTED_PIXELS = 0.5
 THICK_MM = 3.0
 COVERS_LITTLE_MM = 100.0
 
@@ -121,6 +125,52 @@ def judged(found: Sequence[Slice], aside: list[Problem]) -> SeriesReport:
     )
 
 
+def _onward(
+    places: Vector, normal: Vector, pixel_mm: float, say: Callable[[str, str], None]
+) -> Vector | None:
+    """Return the unit vector from slice to slice; None where they do not follow one direction.
+
+    `places`, shape (n, 3), of the first voxel of each slice, sorted along `normal`.
+    """
+    if len(places) == 1:
+        return normal
+    way = places[-1] - places[0]
+    off = np.zeros(len(places))
+    for onward in (normal, way / np.linalg.norm(way)):
+        along = (places - places[0]) @ normal / float(onward @ normal)
+        off = np.linalg.norm(places - places[0] - along[:, None] * onward, axis=1)
+        if off.max() <= SHIFTED_PIXELS * pixel_mm:
+            break
+    else:
+        worst = places[int(off.argmax())][2]
+        say(
+            "shifted_slices", f"a slice lies {off.max():.1f} mm aside of the others (z {worst:.2f})"
+        )
+        return None
+    tilt = tilt_degrees(onward, normal)
+    if tilt > MOST_TILTED_DEGREES:
+        say("shifted_slices", f"its slices are sheared by {tilt:.0f} degrees, as by no gantry")
+        return None
+    if onward is not normal:
+        say("tilted_gantry", f"the gantry was tilted by {tilt:.1f} degrees: {AXIAL_ALONE}")
+    return np.asarray(onward, np.float64)
+
+
+def _say_of_distances(along: Vector, places: Vector, say: Callable[[str, str], None]) -> None:
+    """Say where slices are missing, or that their distances follow no rule."""
+    distances = np.diff(along)
+    where = slots(along)
+    if where is None:
+        low, high = float(distances.min()), float(distances.max())
+        say("irregular_spacing", f"slices are {low:.2f} to {high:.2f} mm apart: {AXIAL_ALONE}")
+        return
+    missing = [(i, times - 1) for i, times in enumerate(np.diff(where).tolist()) if times > 1]
+    number = sum(count for _, count in missing)
+    told = ", ".join(f"{places[i][2]:.2f} and {places[i + 1][2]:.2f}" for i, _ in missing[:3])
+    more = " and elsewhere" if len(missing) > 3 else ""
+    say("missing_slices", f"{counted(number, 'slice')} missing between z {told} mm{more}")
+
+
 def _name(syntax: str) -> str:
     """Return the name of a transfer syntax; one that is none is its own name."""
     with tolerant():
@@ -169,11 +219,10 @@ def _in_order(
     order = np.argsort(along, kind="stable")
     slices = [slices[i] for i in order]
     places, along = places[order], along[order]
-    if len(slices) < MIN_SLICES:
-        say("too_few_slices", f"at least {MIN_SLICES} slices are needed")
-        return slices, None
     if turned:
         return slices, None
+    if len(slices) < MANY_SLICES:
+        say("few_slices", f"it has {counted(len(slices), 'slice')} only: {AXIAL_ALONE}")
 
     distances = np.diff(along)
     same = np.flatnonzero(distances < 1e-3)
@@ -182,6 +231,12 @@ def _in_order(
         where = f"{counted(len(same), 'slice')} at the place of another ({names})"
         say("duplicate_slice", where)
         return slices, None
+    onward = _onward(places, normal, float(spacings[0].min()), say)
+    if onward is None:
+        return slices, None
+    steps = distances / float(onward @ normal)
+    places_mm = None if is_regular(along) else (0.0, *np.cumsum(steps).tolist())
+    thick = first.thickness_mm
     row, column = orientations[0].reshape(2, 3)
     geometry = Geometry(
         rows=first.rows,
@@ -189,24 +244,18 @@ def _in_order(
         slices=len(slices),
         row_mm=float(spacings[0, 0]),
         column_mm=float(spacings[0, 1]),
-        slice_mm=float(along[-1] - along[0]) / (len(slices) - 1),
+        slice_mm=thick
+        if not len(steps)
+        else float(np.median(steps) if places_mm else steps.mean()),
         first=places[0],
         along_row=row,
         along_column=column,
         normal=normal,
+        onward=onward,
+        places_mm=places_mm,
     )
-    tilt = tilt_degrees(places, normal)
-    if tilt > STRAIGHT_WITHIN_DEGREES:
-        say("tilted_gantry", f"the gantry was tilted: slices are sheared by {tilt:.1f} degrees")
-    missing = gaps(distances)
-    if missing:
-        number = sum(count for _, count in missing)
-        places_z = ", ".join(f"{places[i][2]:.2f}" for i, _ in missing[:3])
-        after = f"after z {places_z} mm" + (" and elsewhere" if len(missing) > 3 else "")
-        say("missing_slices", f"{counted(number, 'slice')} missing {after}")
-    elif not is_regular(along):
-        low, high = float(distances.min()), float(distances.max())
-        say("irregular_spacing", f"slices are {low:.2f} to {high:.2f} mm apart")
+    if places_mm:
+        _say_of_distances(along, places, say)
     if abs(normal[2]) < 0.95:
         say("not_axial", "its slices are not axial")
     if geometry.slice_mm > THICK_MM:

@@ -52,6 +52,11 @@ def place_nodules(
             report.accepted.setdefault(row.series_uid, []).append(row)
             if depth < NEAR_EDGE_MM:
                 say("nodule_near_edge", f"it is {depth:.1f} mm from the edge of the volume")
+            if gap := found.geometry.gap_at(row.centre_mm):
+                say(
+                    "nodule_in_gap",
+                    f"slices are missing there: the next ones are {gap:.1f} mm apart",
+                )
             if row.patient and found.patient and row.patient != found.patient:
                 say("other_patient", "the images name another patient")
     return report

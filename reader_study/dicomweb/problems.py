@@ -34,10 +34,11 @@ VERDICTS = {
     "mixed_frames": Verdict.REFUSES,
     "duplicate_uid": Verdict.REFUSES,
     "duplicate_slice": Verdict.REFUSES,
+    "shifted_slices": Verdict.REFUSES,
     "missing_slices": Verdict.REFUSES,
     "irregular_spacing": Verdict.REFUSES,
     "tilted_gantry": Verdict.REFUSES,
-    "too_few_slices": Verdict.REFUSES,
+    "few_slices": Verdict.REFUSES,
     "no_frame_of_reference": Verdict.WARNS,
     "not_axial": Verdict.WARNS,
     "lossy": Verdict.WARNS,
@@ -64,6 +65,7 @@ VERDICTS = {
     "other_dates": Verdict.WARNS,
     "several_examinations": Verdict.WARNS,
     "nodule_near_edge": Verdict.WARNS,
+    "nodule_in_gap": Verdict.WARNS,
     "other_patient": Verdict.WARNS,
 }
 

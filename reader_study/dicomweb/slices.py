@@ -21,6 +21,7 @@ from reader_study.dicomweb.uids import is_uid
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 MOST_BYTES = 256_000_000  # of one file, also after inflating
+TOO_LARGE = f"is larger than the {MOST_BYTES / 1e6:g} MB that one file may have"
 
 
 class Slice(NamedTuple):
@@ -38,6 +39,7 @@ class Slice(NamedTuple):
     place: tuple[float, ...] | None
     orientation: tuple[float, ...] | None
     spacing: tuple[float, ...] | None
+    thickness_mm: float
     digest: str
     problems: tuple[Problem, ...]
     day: str
@@ -50,7 +52,7 @@ def content_of(path: Path, name: str) -> bytes | Problem:
         if not stat.S_ISREG(path.stat().st_mode):
             return Problem("not_dicom", "is not a file", name)  # opening a pipe would wait
         if path.stat().st_size > MOST_BYTES:
-            return Problem("too_large", "is too large for one slice", name)
+            return Problem("too_large", TOO_LARGE, name)
         content = path.read_bytes()
     except OSError as error:
         return Problem("unreadable_file", f"cannot be opened: {error.strerror}", name)
@@ -112,7 +114,7 @@ def _read_dataset(dataset: Dataset, path: Path, name: str, content: bytes) -> Sl
     syntax = str(dataset.file_meta.TransferSyntaxUID)
     digest = ""
     if str(dataset.get("SOPClassUID")) != CT_IMAGE_STORAGE or _whole(dataset, "NumberOfFrames") > 1:
-        say("unsupported_image", "is not a single-frame CT image; convert it to one file a slice")
+        say("unsupported_image", "is neither a CT image nor an Enhanced CT")
     elif (
         _whole(dataset, "SamplesPerPixel") != 1
         or dataset.get("PhotometricInterpretation") != "MONOCHROME2"
@@ -136,6 +138,7 @@ def _read_dataset(dataset: Dataset, path: Path, name: str, content: bytes) -> Sl
     spacing = _numbers(dataset, "PixelSpacing", 2)
     if place is None or orientation is None or spacing is None or min(spacing) <= 0:
         say("no_place", "does not say where in the patient it lies")
+    thickness = _numbers(dataset, "SliceThickness")
     frame = str(dataset.get("FrameOfReferenceUID") or "")
     return Slice(
         path=path,
@@ -150,6 +153,7 @@ def _read_dataset(dataset: Dataset, path: Path, name: str, content: bytes) -> Sl
         place=place,
         orientation=orientation,
         spacing=spacing,
+        thickness_mm=thickness[0] if thickness and thickness[0] > 0 else 1.0,
         digest=digest or hashlib.sha256(content).hexdigest(),
         problems=tuple(problems),
         day=str(dataset.get("StudyDate") or dataset.get("AcquisitionDate") or ""),

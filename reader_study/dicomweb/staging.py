@@ -16,10 +16,11 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from reader_study.dicomweb.deidentify import Doubt, Keys, as_file, deidentified, doubts_of
+from reader_study.dicomweb.multiframe import slices_of
 from reader_study.dicomweb.pixels import tolerant
 from reader_study.dicomweb.problems import Problem
 from reader_study.dicomweb.profile import Profile
-from reader_study.dicomweb.slices import DEFLATED, MOST_BYTES, content_of, is_localizer
+from reader_study.dicomweb.slices import DEFLATED, MOST_BYTES, TOO_LARGE, content_of, is_localizer
 from reader_study.dicomweb.uids import is_uid
 
 ZIP_MAGIC: Final = b"PK\x03\x04"
@@ -179,7 +180,7 @@ def _unpack(
             while chunk := source.read(CHUNK):
                 written += len(chunk)
                 if written > MOST_BYTES:
-                    return "too_large", "is too large for one slice"
+                    return "too_large", TOO_LARGE
                 if written > left:
                     raise CannotBringIn(too_much)
                 sink.write(chunk)
@@ -206,7 +207,7 @@ def series_of(file: Found) -> tuple[str, str] | Problem:
     """Return study and series UID of a CT image by its header; what is none is a problem."""
     try:
         if file.path.stat().st_size > MOST_BYTES:
-            return Problem("too_large", "is too large for one slice", file.name)
+            return Problem("too_large", TOO_LARGE, file.name)
         with file.path.open("rb") as opened:
             beginning = opened.read(1000)
         source: Path | io.BytesIO = file.path
@@ -310,16 +311,20 @@ def clean_folder(
         if isinstance(content, Problem):
             problems.append(content)
             continue
+        parts = slices_of(content, file.name)
+        if isinstance(parts, Problem):
+            problems.append(parts)
+            continue
         try:
-            made, doubts = cleaned(content, profile, keys)
+            for part, one in enumerate(parts):
+                made, doubts = cleaned(one, profile, keys)
+                if doubts:
+                    said = f"{doubts[0].detail}; bring it in through the browser, to be looked at"
+                    problems.append(Problem("burned_in", said, file.name))
+                else:
+                    (into / f"{number:06}_{part:05}.dcm").write_bytes(made)
         except Exception:  # noqa: BLE001  damaged bytes raise anything
             problems.append(Problem("not_dicom", "is a damaged DICOM file", file.name))
-            continue
-        if doubts:
-            said = f"{doubts[0].detail}; bring it in through the browser, where it is looked at"
-            problems.append(Problem("burned_in", said, file.name))
-        else:
-            (into / f"{number:06}.dcm").write_bytes(made)
     return problems
 
 

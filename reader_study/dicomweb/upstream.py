@@ -121,7 +121,8 @@ class UpstreamArchive:
         try:
             incoming.mkdir(parents=True)
             self.retrieve(study, series, incoming)
-            found = [one for one in look_at(incoming).series if one.series_uid == series]
+            looked = look_at(incoming, slices=incoming / "slices")
+            found = [one for one in looked.series if one.series_uid == series]
             if not found:
                 raise NotInArchive(f"{self.url} has no CT images in series {series}")
             self.kept.store(study, series, found[0].files, progress)

@@ -7,18 +7,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reader_study.dicomweb.archive import Archive
+from reader_study.dicomweb.geometry import GAP_FROM
 from reader_study.dicomweb.metadata import SOP_UID, value_of
 
 Json = dict[str, Any]
 
 
 class Grid(NamedTuple):
-    """Where voxels lie: of voxel (i, j, k) at `first + i * steps[0] * axes[0] + ...`, LPS mm."""
+    """Where voxels lie: of voxel (i, j, k) at `first + i * steps[0] * axes[0] + ...`, LPS mm.
+
+    The third axis need not be at right angles to the others, and `places_mm` says where along
+    it slices lie whose distances differ.
+    """
 
     first: ArrayLike  # (3,)
     axes: ArrayLike  # (3, 3), a unit vector a row
     steps_mm: ArrayLike  # (3,)
     counts: ArrayLike  # (3,)
+    places_mm: ArrayLike | None = None  # (counts[2],)
 
 
 class HuStatistics(NamedTuple):
@@ -39,7 +45,9 @@ def hu_in_ellipse(
     grid: Grid,
     points_mm: ArrayLike,
 ) -> HuStatistics | None:
-    """Return the statistics of an ellipse in the slice nearest to it; None if it holds no voxel.
+    """Return the statistics of an ellipse in the slice nearest to it.
+
+    None if it holds no voxel, or reaches over slices that are missing.
 
     Parameters
     ----------
@@ -51,17 +59,25 @@ def hu_in_ellipse(
     steps, counts = np.asarray(grid.steps_mm, np.float64), np.asarray(grid.counts)
     middle = points[:2].mean(axis=0)
     half = np.stack([points[1] - middle, points[3] - middle])
-    at = (axes @ (middle - first)) / steps
-    reach = np.linalg.norm(axes @ half.T, axis=1) / steps
+    to_axes = np.linalg.inv(axes.T)  # from patient space to mm along the axes
+    at, reach = to_axes @ (middle - first), np.linalg.norm(to_axes @ half.T, axis=1)
+    places = [np.arange(count) * step for count, step in zip(counts, steps, strict=True)]
+    if grid.places_mm is not None:
+        places[2] = np.asarray(grid.places_mm, np.float64)
     ranges = []
     for axis in range(3):
-        low, high = at[axis] - reach[axis], at[axis] + reach[axis]
-        if reach[axis] < 1e-3:  # the slice in which it lies is one index thick
-            low = high = round(at[axis])
-        ranges.append(np.arange(max(0, np.ceil(low)), min(counts[axis] - 1, np.floor(high)) + 1))
-    i, j, k = np.meshgrid(*(each.astype(int) for each in ranges), indexing="ij")
+        apart = np.abs(places[axis] - at[axis])
+        if reach[axis] < 1e-3 * steps[axis]:  # the slice in which it lies is one index thick
+            ranges.append(np.flatnonzero(apart == apart.min())[:1])
+            if apart.min() > steps[axis] / 2:
+                return None
+        else:
+            ranges.append(np.flatnonzero(apart <= reach[axis]))
+    if (np.diff(places[2][ranges[2]]) > GAP_FROM * steps[2]).any():
+        return None
+    i, j, k = np.meshgrid(*ranges, indexing="ij")
     index = np.stack([i.ravel(), j.ravel(), k.ravel()], axis=1)
-    off = first + (index * steps) @ axes - middle
+    off = first + np.stack([places[n][index[:, n]] for n in range(3)], axis=1) @ axes - middle
     inside = ((off @ half.T / (half**2).sum(axis=1)) ** 2).sum(axis=1) <= 1
     index = index[inside]
     if not len(index):

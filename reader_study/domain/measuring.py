@@ -53,22 +53,48 @@ _NORMALS = {Plane.AXIAL: (0.0, 0, 1), Plane.CORONAL: (0.0, 1, 0), Plane.SAGITTAL
 class Volume(NamedTuple):
     """Where the voxels of a series lie: as the import has measured it.
 
-    The centre of voxel (i, j, k) is `first + i * steps_mm[0] * axes[0] + ...`.
+    The centre of voxel (i, j, k) is `first + i * steps_mm[0] * axes[0] + ...`. The third axis
+    goes from slice to slice: it is not at right angles to them where the gantry was tilted.
+    Where their distances differ, slice k lies at `places_mm[k]` along it.
     """
 
     first: Point
     axes: tuple[Point, Point, Point]  # unit vectors
     steps_mm: tuple[float, float, float]
     counts: tuple[int, int, int]
+    places_mm: tuple[float, ...] | None = None
+
+    @property
+    def normals(self) -> tuple[Point, Point, Point]:
+        """Unit vectors across the planes in which a column, a row and a slice lie."""
+        one, other, onward = self.axes
+        across = _cross(one, other)
+        return one, other, across if _dot(across, onward) > 0 else _scaled(across, -1)
+
+    def along(self, point: Sequence[float]) -> tuple[float, float, float]:
+        """Return where `point` lies along the three axes from the first voxel, in mm."""
+        offset = _from(self.first, point)
+        normal, onward = self.normals[2], self.axes[2]
+        place = _dot(offset, normal) / _dot(onward, normal)
+        within = _from(_scaled(onward, place), offset)
+        return _dot(within, self.axes[0]), _dot(within, self.axes[1]), place
+
+    @property
+    def lengths_mm(self) -> tuple[float, float, float]:
+        """Between the outermost centres, along the axes."""
+        columns, rows, slices = (
+            step * (count - 1) for step, count in zip(self.steps_mm, self.counts, strict=True)
+        )
+        return columns, rows, self.places_mm[-1] if self.places_mm else slices
 
     def holds(self, point: Sequence[float]) -> bool:
         """Tell whether `point` lies inside, or within a voxel of the outermost centres."""
-        offset = [p - f for p, f in zip(point, self.first, strict=True)]
-        for axis, step, count in zip(self.axes, self.steps_mm, self.counts, strict=True):
-            along = sum(a * o for a, o in zip(axis, offset, strict=True)) / step
-            if not -1 <= along <= count:
-                return False
-        return True
+        return all(
+            -step <= at <= length + step
+            for at, step, length in zip(
+                self.along(point), self.steps_mm, self.lengths_mm, strict=True
+            )
+        )
 
 
 def values(kind: Tool, points: Sequence[Sequence[float]]) -> dict[str, float]:
@@ -181,7 +207,7 @@ def _shape(
 ) -> str | None:
     normals: list[Sequence[float]] = [_NORMALS[plane]]
     if volume:  # of a series that is not straight in the patient
-        normals.append(max(volume.axes, key=lambda axis: abs(_dot(axis, _NORMALS[plane]))))
+        normals.append(max(volume.normals, key=lambda axis: abs(_dot(axis, _NORMALS[plane]))))
     first = points[0]
     if not any(
         all(abs(_dot(_from(first, point), normal)) <= FLAT_WITHIN_MM for point in points)
@@ -199,6 +225,14 @@ def _shape(
         if math.sqrt(_dot(apart, apart)) > HALVED_WITHIN_MM:
             return "its two axes do not halve each other"
     return None
+
+
+def _cross(a: Sequence[float], b: Sequence[float]) -> Point:
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+def _scaled(a: Sequence[float], times: float) -> Point:
+    return times * a[0], times * a[1], times * a[2]
 
 
 def _from(a: Sequence[float], b: Sequence[float]) -> list[float]:

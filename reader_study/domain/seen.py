@@ -17,6 +17,19 @@ AT_LEAST_S = 0.3
 # Half the depth within which a nodule of unknown size is on a slice.
 USUAL_RADIUS_MM = 3.0
 
+# A direction is of length 1; a plane is that to which it is nearest; what rises less is level.
+UNIT_WITHIN = 1e-3
+STEEPEST = 0.5
+LEVEL = 1e-3
+
+_NOTHING: Mapping[str, Any] = {
+    "span_mm": None,
+    "thickness_mm": 0.0,
+    "series": None,
+    "normal": None,
+    "blank": False,
+}
+
 # Of x, y and z: across the screen, down the screen, and through it.
 AXES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
 # A pane shows a plane of the current examination, or (True) of an earlier one beside it.
@@ -30,7 +43,8 @@ class View(NamedTuple):
     `series` is which series it was, None where the browser did not say, as when cases had one;
     `prior` whether it is of an earlier examination. `centre_mm` is the middle of the pane in LPS
     millimetres, on the slice; `span_mm` how far the pane reaches across and down, None where the
-    browser did not say; `thickness_mm` that of a slab, 0 for a slice.
+    browser did not say; `thickness_mm` that of a slab, 0 for a slice. `normal` is the direction
+    across the slice where the gantry was tilted, None where it is that of the plane.
     """
 
     page: str
@@ -43,11 +57,16 @@ class View(NamedTuple):
     prior: bool
     from_ms: float
     until_ms: float
+    normal: tuple[float, float, float] | None = None
 
     def shows(self, point: Sequence[float], radius_mm: float) -> bool:
         """Tell whether something of this size around `point` is on screen."""
         across, down, through = AXES[self.plane]
-        if abs(self.centre_mm[through] - point[through]) > radius_mm + self.thickness_mm / 2:
+        depth = self.centre_mm[through] - point[through]
+        if self.normal is not None:
+            pairs = zip(self.normal, self.centre_mm, point, strict=True)
+            depth = sum(n * (c - p) for n, c, p in pairs)
+        if abs(depth) > radius_mm + self.thickness_mm / 2:
             return False
         return self.span_mm is None or all(
             abs(self.centre_mm[axis] - point[axis]) <= span / 2
@@ -126,10 +145,48 @@ def dwell(shown: Iterable[View]) -> dict[tuple[str, str, float], float]:
     """
     found: dict[tuple[str, str, float], float] = {}
     for view in shown:
-        at = round(view.centre_mm[AXES[view.plane][2]], 1)
+        at = round(_position(view), 1)
         key = (view.stage, view.plane, at)
         found[key] = found.get(key, 0.0) + (view.until_ms - view.from_ms) / SECONDS
     return found
+
+
+def _position(view: View) -> float:
+    """Return where a slice meets the axis of its plane: the same wherever its pane is moved to."""
+    through = AXES[view.plane][2]
+    if view.normal is None:
+        return view.centre_mm[through]
+    pairs = zip(view.normal, view.centre_mm, strict=True)
+    return sum(n * c for n, c in pairs) / view.normal[through]
+
+
+def strips(view: View, number: int) -> Iterator[View]:
+    """Cut a tilted view into upright ones that follow it like steps, `number` each way it rises."""
+    across, down, through = AXES[view.plane]
+    parts = [view]
+    if view.normal is None or view.span_mm is None or not view.normal[through]:
+        yield view
+        return
+    for side, axis in enumerate((across, down)):
+        rise = -view.normal[axis] / view.normal[through]
+        if abs(rise) < LEVEL:
+            continue
+        parts = [
+            _strip(part, side, axis, rise, (n + 0.5) / number - 0.5, number)
+            for part in parts
+            for n in range(number)
+        ]
+    yield from (part._replace(normal=None) for part in parts)
+
+
+def _strip(view: View, side: int, axis: int, rise: float, at: float, number: int) -> View:
+    assert view.span_mm is not None
+    centre, span = list(view.centre_mm), list(view.span_mm)
+    off = at * span[side]
+    centre[axis] += off
+    centre[AXES[view.plane][2]] += rise * off
+    span[side] /= number
+    return view._replace(centre_mm=(centre[0], centre[1], centre[2]), span_mm=(span[0], span[1]))
 
 
 def _of_a_page(events: list[Happened]) -> Iterator[View]:
@@ -139,9 +196,9 @@ def _of_a_page(events: list[Happened]) -> Iterator[View]:
 
     def end(at_ms: float) -> Iterator[View]:
         for pane, begin in since.items():
-            if at_ms > begin:
+            if at_ms > begin and not panes[pane]["blank"]:
                 plane, prior = pane
-                shown = panes[pane]
+                shown = {name: value for name, value in panes[pane].items() if name != "blank"}
                 yield View(
                     events[0].page,
                     stage,
@@ -193,20 +250,32 @@ def _change(
     if not isinstance(plane, str) or plane not in AXES:
         return None  # what a browser tells is not ours to trust
     pane = (plane, event.data.get("prior") is True)
-    before = panes.get(pane, {"span_mm": None, "thickness_mm": 0.0, "series": None})
+    before = panes.get(
+        pane, {"span_mm": None, "thickness_mm": 0.0, "series": None, "normal": None, "blank": False}
+    )
     if event.kind == "slice":
         centre = _numbers(event.data.get("position_mm"), 3)
         if centre is not None:
             span = _numbers(event.data.get("span_mm"), 2)
             named = event.data.get("series")
             series = named if isinstance(named, int) and not isinstance(named, bool) else None
-            return pane, {**before, "centre_mm": centre, "span_mm": span, "series": series}
+            where = {"centre_mm": centre, "span_mm": span, "normal": _normal(event, plane)}
+            blank = event.data.get("blank") is True  # slices are missing there
+            return pane, {**before, **where, "series": series, "blank": blank}
     if event.kind == "slab" and "centre_mm" in before:
         slab = event.data.get("slab")
         thickness = slab.get("thickness_mm") if isinstance(slab, dict) else 0
         if isinstance(thickness, int | float):
             return pane, {**before, "thickness_mm": float(thickness)}
     return None
+
+
+def _normal(event: Happened, plane: str) -> tuple[float, ...] | None:
+    """Return the direction across a tilted slice, if a browser says one that can be."""
+    said = _numbers(event.data.get("normal"), 3)
+    if said is None or abs(sum(n * n for n in said) - 1) > UNIT_WITHIN:
+        return None
+    return said if abs(said[AXES[plane][2]]) > STEEPEST else None
 
 
 def _numbers(value: Any, count: int) -> tuple[float, ...] | None:

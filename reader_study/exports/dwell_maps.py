@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reader_study.domain.design import TRAINING
-from reader_study.domain.seen import AXES, View, views
+from reader_study.domain.seen import AXES, View, strips, views
 from reader_study.exports.columns import Column
 from reader_study.exports.events import IDLE_AFTER_S, happened, readings_told
 from reader_study.models import Series, Study
@@ -88,7 +88,7 @@ def dwell_maps(
     count each. Views of an earlier examination, or of other series than `series`, count nowhere.
     """
     maps = {plane: np.zeros((CELLS, CELLS)) for plane in AXES}
-    for view in shown:
+    for view in (part for one in shown for part in strips(one, CELLS)):
         if view.prior or (series and view.series is not None and view.series not in series):
             continue
         across, down, through = AXES[view.plane]
@@ -116,13 +116,15 @@ def _cases(study: Study) -> Mapping[int, _Case]:
     """Return where the volume of each case lies; not of one whose import did not measure it."""
     found: dict[int, _Case] = {}
     for one in Series.objects.filter(case__study=study).current():
-        if not one.geometry:
+        if one.volume is None:
             continue
-        first = np.array(one.geometry["first"])
-        axes = np.array(one.geometry["axes"])
-        steps = np.array(one.geometry["steps_mm"])
-        counts = np.array(one.geometry["counts"])
-        sides = axes * (steps * (counts - 1))[:, None]
+        volume = one.volume
+        first, axes = np.array(volume.first), np.array(volume.axes)
+        steps, lengths = np.array(volume.steps_mm), np.array(volume.lengths_mm)
+        if volume.counts[2] == 1:  # as thick as it is
+            first = first - axes[2] * steps[2] / 2
+            lengths[2] = steps[2]
+        sides = axes * lengths[:, None]
         corners = [
             first + sum((sides[i] for i in range(3) if corner >> i & 1), np.zeros(3))
             for corner in range(8)

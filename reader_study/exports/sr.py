@@ -17,6 +17,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from reader_study.dicomweb.archive import Archive
+from reader_study.dicomweb.geometry import normal_of
 from reader_study.dicomweb.voxels import Grid, hu_in_ellipse
 from reader_study.domain.measuring import Tool, values
 from reader_study.domain.questionnaire import Question
@@ -68,10 +69,9 @@ class Images(NamedTuple):
     def near(self, points: Iterable[Sequence[float]]) -> list[int]:
         """Return which images points lie on."""
         places = np.array([h["00200032"]["Value"] for h in self.headers], dtype=np.float64)
-        normal = places[-1] - places[0]
-        along = places @ (normal / (np.linalg.norm(normal) or 1))
-        unit = normal / (np.linalg.norm(normal) or 1)
-        return sorted({int(np.abs(along - np.dot(point, unit)).argmin()) for point in points})
+        normal = normal_of(self.headers[0]["00200037"]["Value"])  # a tilted gantry shears the rest
+        along = places @ normal
+        return sorted({int(np.abs(along - np.dot(point, normal)).argmin()) for point in points})
 
 
 def reports(

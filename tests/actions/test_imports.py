@@ -40,6 +40,7 @@ from reader_study.models import (
 )
 from reader_study.models.reference import ReferenceStandard
 from tests.dicomweb.series import SERIES, STUDY, a_series, setting
+from tests.dicomweb.test_multiframe import enhanced
 from tests.factories import NOW, a_study, a_user
 
 pytestmark = pytest.mark.django_db
@@ -114,6 +115,29 @@ def test_a_server_folder_comes_in_without_anything_of_the_patient(study, setting
     again = run(begun(study))
     assert again.found.get().said == "imported before as Case 001"
     assert Series.objects.count() == 1
+
+
+def test_a_ct_in_one_file_comes_in_slice_by_slice(study, settings):
+    folder = settings.IMPORT_DIR / "ct"
+    folder.mkdir()
+    image = enhanced(5)
+    pydicom.dcmwrite(folder / "ct.dcm", image, enforce_file_format=True)
+
+    job = run(begun(study))
+
+    assert job.found.get().state == SeriesState.IMPORTED, job.found.get().said
+    series = Series.objects.get()
+    assert (series.slices, series.geometry["steps_mm"][2]) == (5, 2.5)
+    everything = stored_bytes(settings.ARCHIVE_DIR)
+    assert not [secret for secret in IDENTITY if secret in everything]
+    assert run(begun(study)).found.get().said == "imported before as Case 001"
+
+    # Of its images nobody sees one after the other, as would be needed.
+    BURNED_IN(image)
+    pydicom.dcmwrite(folder / "ct.dcm", image, enforce_file_format=True)
+    doubtful = run(begun(study))
+    assert ("ct.dcm", "burned_in") in said(doubtful)
+    assert doubtful.found.get().state == SeriesState.REFUSED
 
 
 def test_as_they_are_keeps_uids_and_a_list_brings_its_nodules_either_way(study, settings):

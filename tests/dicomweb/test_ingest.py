@@ -21,6 +21,7 @@ from reader_study.dicomweb.nodules import BadRow, NoduleRow, UnreadableList, rea
 from reader_study.dicomweb.pixels import tolerant
 from reader_study.dicomweb.placing import place_nodules
 from reader_study.dicomweb.problems import VERDICTS, Verdict
+from reader_study.models import Series
 from tests.dicomweb.series import SERIES, STUDY, a_series, a_slice, noise, put_pixels, setting
 from tests.images import Unpack
 
@@ -89,10 +90,11 @@ SPOILED: dict[str, dict[str, Any]] = {
     "mixed_frames": {"edits": {4: setting(FrameOfReferenceUID="1.2.3.4")}},
     "duplicate_uid": {"edits": {4: setting(SOPInstanceUID=f"{SERIES}.1")}},
     "duplicate_slice": {"edits": {4: shift(0, 0, -2.5)}},
+    "shifted_slices": {"edits": {4: shift(3, 0, 0)}},
     "missing_slices": {"edits": {11: shift(0, 0, 5)}},
     "irregular_spacing": {"edits": {4: shift(0, 0, 0.6)}},
     "tilted_gantry": {"edit_all": shear},
-    "too_few_slices": {"slices": 2},
+    "few_slices": {"slices": 2},
     "no_frame_of_reference": {"edit_all": setting(FrameOfReferenceUID=None)},
     "not_axial": {
         "edit_all": lambda dataset: setting(
@@ -137,9 +139,69 @@ def test_a_missing_slice_is_placed(tmp_path: Path) -> None:
     files[5].unlink()
     files[6].unlink()
 
-    (problem,) = only(look_at(tmp_path)).refusals
+    report = only(look_at(tmp_path))
 
-    assert problem.detail == "2 slices missing after z 10.00 mm"
+    assert [str(one) for one in report.problems if one.code == "missing_slices"] == [
+        "2 slices missing between z 10.00 and 17.50 mm"
+    ]
+    assert report.geometry
+    assert report.geometry.places_mm == (0, 2.5, 5, 7.5, 10, 17.5, 20, 22.5, 25, 27.5)
+    assert report.geometry.slice_mm == 2.5
+    for z, apart in ((12, 7.5), (9, 0), (18, 0), (-1, 0), (28, 0)):
+        assert report.geometry.gap_at((0, 0, z)) == apart
+
+
+def test_a_tilted_series_is_where_its_slices_say(tmp_path: Path) -> None:
+    a_series(tmp_path, edit_all=shear)
+
+    geometry = only(look_at(tmp_path)).geometry
+
+    assert geometry is not None
+    assert_allclose(geometry.last, [-24, -32 + 0.3 * 27.5, 27.5])
+    assert geometry.covers_mm == pytest.approx(27.5)
+    numbers = geometry.volume()
+    assert numbers.keys() == {"first", "axes", "steps_mm", "counts"}
+    volume = Series(geometry=numbers).volume
+    assert volume is not None
+    for number, way in ((0, 1), (11, 1)):
+        corner = np.array([-24, -32 + 0.3 * 2.5 * number, 2.5 * number])
+        far = corner + np.array([47, 63, 0])
+        assert_allclose(volume.along(corner.tolist())[:2], [0, 0], atol=1e-9)
+        assert_allclose(volume.along(far.tolist())[:2], [47, 63])
+        assert geometry.depth_mm(corner) == pytest.approx(0.5 * way)
+        assert volume.holds(far.tolist())
+        assert not volume.holds((far + np.array([0, 1.5, 0])).tolist())
+        assert geometry.depth_mm(far + np.array([0, 0.6, 0])) == pytest.approx(-0.1)
+
+
+def test_distances_without_a_rule_are_kept(tmp_path: Path) -> None:
+    places = [0, 1, 2, 3, 8, 13, 18.5, 23]
+    a_series(
+        tmp_path,
+        slices=8,
+        edit_all=lambda d: setting(ImagePositionPatient=[-24, -32, places[d.InstanceNumber - 1]])(
+            d
+        ),
+    )
+
+    report = only(look_at(tmp_path))
+
+    assert "irregular_spacing" in codes(report)
+    assert report.geometry
+    assert report.geometry.places_mm == tuple(places)
+    assert report.geometry.covers_mm == 23
+
+
+def test_a_single_slice_is_as_thick_as_it_says(tmp_path: Path) -> None:
+    a_series(tmp_path, slices=1)
+
+    report = only(look_at(tmp_path))
+
+    assert codes(report) == {"few_slices", "covers_little"}
+    assert report.geometry
+    assert report.geometry.slice_mm == 2.5
+    assert report.geometry.depth_mm((0, 0, 1)) == pytest.approx(0.25)
+    assert report.geometry.depth_mm((0, 0, 1.5)) == pytest.approx(-0.25)
 
 
 def test_rounded_positions_are_not_called_irregular(tmp_path: Path) -> None:
@@ -385,7 +447,7 @@ def test_two_nodules_of_one_name_are_one_too_many(tmp_path: Path) -> None:
 
 
 def test_nodules_of_a_refused_series_are_refused(tmp_path: Path) -> None:
-    a_series(tmp_path)[5].unlink()
+    a_series(tmp_path, edits={5: shift(0, 0, -2.5)})
 
     report = place_nodules([a_row(centre_mm=(0, 0, 5))], [], look_at(tmp_path).series)
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from reader_study.domain.seen import Seen, displayed_s, dwell, verdict, views
+from reader_study.domain.seen import Seen, displayed_s, dwell, strips, verdict, views
 from tests.domain.test_clock import readings, script
 
 LONG = 1000.0
@@ -71,6 +71,43 @@ def test_a_slab_shows_what_lies_within_its_thickness():
     )
 
     assert displayed_s(views(told, longest_s=LONG), (0, 0, 11), 4) == pytest.approx(3)
+
+
+def test_a_tilted_slice_shows_what_lies_on_it_and_not_what_lies_at_its_height():
+    normal = [0, 0.6, -0.8]  # rises by 3 in 4, towards the back
+    told = script(
+        (0, "slice", at("axial", 0, 0, 10, normal=normal, span_mm=[200, 200])),
+        (2, "slice", at("axial", 0, 40, 40, normal=normal, span_mm=[200, 200])),
+        (3, "slice", at("axial", 0, 0, 90, normal=[3, 0, 0], span_mm=[200, 200])),  # of no length 1
+        (5, "input"),
+    )
+    shown = views(told, longest_s=LONG)
+
+    assert displayed_s(shown, (5, 40, 40), 2) == pytest.approx(3)  # the same slice, moved along it
+    assert displayed_s(shown, (5, 40, 10), 2) == 0
+    assert dwell(shown) == {
+        ("unaided", "axial", 10): pytest.approx(3),
+        ("unaided", "axial", 90): pytest.approx(2),
+    }
+    parts = list(strips(shown[0], 4))
+    assert [(part.centre_mm, part.span_mm) for part in parts] == [
+        ((0, y, pytest.approx(10 + 0.75 * y)), (200, 50)) for y in (-75, -25, 25, 75)
+    ]
+    assert list(strips(shown[2], 4)) == [shown[2]]
+
+
+def test_where_slices_are_missing_nothing_is_displayed():
+    told = script(
+        (0, "slice", at("axial", 0, 0, 0)),
+        (2, "slice", at("axial", 0, 0, 5, blank=True)),
+        (6, "slice", at("axial", 0, 0, 10)),
+        (7, "input"),
+    )
+
+    assert dwell(views(told, longest_s=LONG)) == {
+        ("unaided", "axial", 0): pytest.approx(2),
+        ("unaided", "axial", 10): pytest.approx(1),
+    }
 
 
 @pytest.mark.parametrize(

@@ -58,8 +58,36 @@ def test_a_tilted_gantry_is_a_shear() -> None:
     assert_allclose(volume_from_slices(series).lps_from_index[:3, 2], [0, 0.5, 2.5])
 
 
-def without(series: list[Dataset], number: int) -> list[Dataset]:
-    return series[:number] + series[number + 1 :]
+def test_where_slices_are_missing_the_others_keep_their_places() -> None:
+    flat = np.arange(0, 600, 50, dtype=np.int16)[:, None, None] + np.zeros((1, 10, 8), np.int16)
+    series = a_series(flat)
+    volume = volume_from_slices(series[:4] + series[7:])
+
+    assert_array_equal(volume.hu, flat)  # a slope is what lies between its ends
+    assert_allclose(volume.lps_from_index[:3, 2], [0, 0, 2.5])
+    assert volume.gaps == ((3.0, 7.0),)
+    corner = np.array([-20, -30, -40])
+    for index, apart in ((0, 7.5), (2.5, 1.25), (5, 0), (9, 5)):
+        assert volume.gap_mm(corner + [0, 0, 2.5 * index]) == pytest.approx(apart)  # noqa: RUF005
+    assert volume_from_slices(series).gap_mm(corner) == np.inf
+
+
+def test_uneven_slices_are_drawn_where_they_lie() -> None:
+    places = [0, 1, 2, 3, 4, 5.2, 6.1, 8, 11]
+    series = a_series((np.array(places)[:, None, None] * 100 + np.zeros((1, 10, 8))).astype("i2"))
+    for z, one in zip(places, series, strict=True):
+        one.ImagePositionPatient = [-20, -30 + 0.2 * z, z]
+
+    volume = volume_from_slices(series)
+
+    assert_allclose(volume.lps_from_index[:3, 2], [0, 0.2, 1])
+    assert_allclose(volume.hu[:, 0, 0], np.arange(12) * 100, atol=0.5)
+    assert_allclose(volume.gaps, [(6.1, 8), (8, 11)])
+
+
+def aside(series: list[Dataset]) -> list[Dataset]:
+    series[3].ImagePositionPatient = [-24, -30, -40 + 2.5 * 3]
+    return series
 
 
 def twice(series: list[Dataset]) -> list[Dataset]:
@@ -79,13 +107,13 @@ def broken(series: list[Dataset]) -> list[Dataset]:
 
 
 PROBLEMS = {
-    "Slices are missing": lambda: without(a_series(HU), 2),
+    "4.0 mm aside of the others": lambda: aside(a_series(HU)),
     "lie at the same place": lambda: twice(a_series(HU)),
     "differ in ImageOrientationPatient": lambda: with_a_scout(a_series(HU)),
     "is of modality PT": lambda: a_series(HU, Modality="PT"),
     "lacks ImagePositionPatient": lambda: a_series(HU, ImagePositionPatient=None),
     "several frames": lambda: a_series(HU, NumberOfFrames=3),
-    "1 image": lambda: a_series(HU)[:1],
+    "has 1 slice": lambda: a_series(HU)[:1],
     "cannot be decoded": lambda: broken(a_series(HU)),
 }
 

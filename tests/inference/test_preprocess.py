@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,23 @@ def test_planes_have_unit_directions_at_right_angles_and_names_of_their_own() ->
         assert_allclose(place.row @ place.column, 0, atol=1e-12)
     normals = np.array([np.cross(place.row, place.column) for place in places])
     assert_allclose(np.abs(normals @ normals.T)[~np.eye(9, dtype=bool)].max(), 0.5**0.5)
+
+
+def test_a_nodule_near_missing_slices_is_refused_and_one_far_away_is_not() -> None:
+    volume = a_volume()
+    to_index = np.linalg.inv(volume.lps_from_index)
+    centre = volume.lps_from_index @ [*(np.array(volume.hu.shape[::-1]) // 2), 1]
+    index, per_mm = (to_index @ centre)[2], np.linalg.norm(to_index[2, :3])
+    for apart, refused in ((0, True), (30, True), (36, False)):
+        gap = (index + apart * per_mm, index + (apart + 5) * per_mm)
+        spoiled = dataclasses.replace(volume, gaps=(gap,))
+        x, y, z = centre[:3]
+        if not refused:
+            nodule_input(spoiled, (x, y, z))
+            continue
+        with pytest.raises(PredictionImpossible, match=f"missing {apart:.1f} mm from") as refusal:
+            nodule_input(spoiled, (x, y, z))
+        assert refusal.value.code == "slices_missing"
 
 
 @pytest.mark.parametrize("point", [(200, 0, 0), (0, 0, -65), (float("nan"), 0, 0)])

@@ -112,7 +112,7 @@ def test_images_are_looked_at_and_everything_wrong_is_said_with_its_line(
     for sentence in (
         "patients P1 (train, line 2) and P2 (test, line 3) share one image",
         "line 3 (nodule n2): its place is in frame of reference 1.8, the series lies in 1.9",
-        "line 4 (nodule n3): Slices are missing or unevenly spaced",
+        "line 4 (nodule n3): slices are missing 8.0 mm from it, within the 50 mm around it",
         "line 5 (nodule n4): The folder",
         "warning: nodules.csv, line 6 (nodule n5): part of the 50 mm around it",
         "line 7 (nodule n6): (45.0, 0.0, 0.0) mm lies outside 1.2.1",
