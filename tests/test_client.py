@@ -28,6 +28,14 @@ def word():
     return make_token(user=user, name="t", scopes=scopes, days=1, now=timezone.now())[1]
 
 
+@pytest.fixture
+def workers(live_server, tmp_path):
+    """The queues, and whoever works at them; their connections end with the test."""
+    there = Workers(live_server.url, tmp_path)
+    yield there
+    there.stop()
+
+
 class BreaksOff:
     """A proxy that closes the line after so many bytes of an answer, a few times."""
 
@@ -64,8 +72,7 @@ class BreaksOff:
         self._server.close()
 
 
-def test_a_study_goes_from_its_protocol_to_an_import_and_back(live_server, word, tmp_path):
-    workers = Workers(live_server.url, tmp_path)
+def test_a_study_goes_from_its_protocol_to_an_import_and_back(live_server, word, workers, tmp_path):
     a_series(tmp_path / "ct")
     nodules = f"patient,study,series,nodule,x,y,z\nP-1,{STUDY},{SERIES},N1,0,0,15\n"
     with Client(live_server.url, token=word) as desk:
@@ -86,14 +93,11 @@ def test_a_study_goes_from_its_protocol_to_an_import_and_back(live_server, word,
         assert {each.pseudonym for each in desk.people("pilot")} == {"Desk", "R01"}
 
         workers.start_site()
-        try:
-            job = desk.upload("pilot", tmp_path / "ct", nodules=nodules)
-            done = desk.wait_for_import("pilot", job.id, every_s=0.2)
-            of_the_desk(desk)
-            assert desk.allocate("pilot", every_s=0.2)["readings"] == 1
-            assert desk.progress("pilot").of == 1
-        finally:
-            workers.stop()
+        job = desk.upload("pilot", tmp_path / "ct", nodules=nodules)
+        done = desk.wait_for_import("pilot", job.id, every_s=0.2)
+        of_the_desk(desk)
+        assert desk.allocate("pilot", every_s=0.2)["readings"] == 1
+        assert desk.progress("pilot").of == 1
         assert (done.state, done.detail) == ("done", "")
         assert any(each.startswith("AI:") for each in desk.checklist("pilot").missing)
     nodule = Nodule.objects.get(series__case__study__slug="pilot")
@@ -118,7 +122,9 @@ def of_the_desk(desk: Client) -> None:
 
 
 @pytest.mark.orthanc
-def test_an_archive_is_searched_and_a_panel_reads(live_server, settings, word, orthanc, tmp_path):
+def test_an_archive_is_searched_and_a_panel_reads(
+    live_server, settings, word, workers, orthanc, tmp_path
+):
     settings.ARCHIVE_DIR = tmp_path / "archive"
     settings.IMPORT_URL, settings.IMPORT_TOKEN = orthanc.url, orthanc.token
     uid = "1.2.826.0.1.3680043.8.498.78"
