@@ -16,6 +16,7 @@ class Place(NamedTuple):
     page: str
     below: tuple[str, ...] = ()
     for_investigators: bool = True
+    after_the_lock: bool = False
 
 
 PLACES = (
@@ -32,7 +33,8 @@ PLACES = (
     Place("Schedule", "study-allocation"),
     Place("Progress", "study-progress"),
     Place("Conduct", "study-conduct", ("study-lock",)),
-    Place("Exports", "study-exports", ("study-results",)),
+    Place("Results", "study-results", after_the_lock=True),
+    Place("Exports", "study-exports"),
     Place("Access log", "study-accesses", for_investigators=False),
 )
 
@@ -45,7 +47,12 @@ def desk_nav(context: dict[str, Any]) -> dict[str, Any]:
     mine = Membership.objects.filter(study=study, user=request.user.pk)
     is_investigator = mine.filter(role=Role.INVESTIGATOR).exists()
     here = request.resolver_match.url_name if request.resolver_match else ""
-    places = [place for place in PLACES if place.for_investigators or not is_investigator]
+    places = [
+        place
+        for place in PLACES
+        if (place.for_investigators or not is_investigator)
+        and (study.is_locked or not place.after_the_lock)
+    ]
     return {
         "study": study,
         "places": [(place, here == place.page or here in place.below) for place in places],

@@ -1,6 +1,7 @@
 """The pages of readers and coordinators."""
 
 import io
+import re
 import zipfile
 
 import pytest
@@ -171,3 +172,18 @@ def test_a_service_learns_how_many_predictions_have_ended(client):
     told = client.get("/health/ready", headers={"Authorization": "Bearer a token of the tests"})
 
     assert told.json()["predictions"] == {"total": 1, "done": 1}
+
+
+@pytest.mark.parametrize("role", [Role.COORDINATOR, Role.INVESTIGATOR])
+def test_every_way_about_the_desk_leads_somewhere_for_whom_it_is_shown(client, role):
+    reading = a_reading()
+    client.force_login(a_member(reading.reader.study, role).user)
+    page = client.get(reverse("study", args=[reading.reader.study.slug])).content.decode()
+
+    nav = page.split('<nav class="desk"')[1].split("</nav>")[0]
+    ways = re.findall('href="([^"]+)"', nav)
+
+    assert len(ways) == (10 if role == Role.COORDINATOR else 7)
+    assert 'aria-current="page">Overview<' in nav
+    assert {client.get(way).status_code for way in ways} == {200}
+    assert ("Export readings" in page) == (role == Role.COORDINATOR)
