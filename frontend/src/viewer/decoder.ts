@@ -1,6 +1,7 @@
 import charlsWasm from '@cornerstonejs/codec-charls/decodewasm?url'
 import charls, { type JpegLsDecoder } from '@cornerstonejs/codec-charls/decodewasmjs'
-import type { Numbers, Task, ToPage } from './decoding'
+import type { Task, ToPage } from './decoding'
+import { asStored, inHounsfield } from './hounsfield'
 import type { Frame } from './parts'
 
 /*
@@ -17,8 +18,6 @@ const jpegLs: Promise<JpegLsDecoder> = charls({ locateFile: () => charlsWasm }).
 )
 jpegLs.catch(() => {}) // the images will tell
 
-const KINDS = { Int16Array, Uint16Array, Float32Array }
-
 addEventListener('message', async ({ data: task }: MessageEvent<Task>) => {
   const tell = (answer: ToPage, transfer: Transferable[] = []) => postMessage(answer, { transfer })
   try {
@@ -32,14 +31,12 @@ addEventListener('message', async ({ data: task }: MessageEvent<Task>) => {
 /** Values as they are stored; they may lie in memory that the next image is written to. */
 async function storedValues(task: Task): Promise<ArrayLike<number>> {
   const { frame, rows, columns, bits } = task
-  const plain = LITTLE_ENDIAN.includes(frame.transfer_syntax)
+  const plain = LITTLE_ENDIAN.includes(frame.transfer_syntax) && bits.allocated <= 16
   if (!plain && !JPEG_LS.includes(frame.transfer_syntax)) return byCornerstone(task)
   const bytes = plain ? frame.bytes : fromJpegLs(await jpegLs, frame)
-  const wide = bits.allocated > 8
-  if (bytes.byteLength !== rows * columns * (wide ? 2 : 1)) throw new Error('not of its size')
-  if (!wide) return bytes
-  const aligned = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice()
-  return new Uint16Array(aligned.buffer, aligned.byteOffset, rows * columns)
+  // Images of few grey levels come out of JPEG-LS a byte a pixel, whatever they were before.
+  const each = plain ? bits.allocated / 8 : bytes.byteLength / (rows * columns)
+  return asStored(bytes, rows * columns, each)
 }
 
 function fromJpegLs(decoder: JpegLsDecoder, { bytes }: Frame): Uint8Array {
@@ -71,23 +68,4 @@ async function byCornerstone({ frame, rows, columns, bits }: Task): Promise<Arra
     undefined,
   )
   return decoded.pixelData
-}
-
-/** Values in Hounsfield units, in memory of their own; what the numbers cannot hold is cut off. */
-function inHounsfield(stored: ArrayLike<number>, { rows, columns, bits, scaling }: Task): Numbers {
-  const { slope, intercept, numbers } = scaling
-  const values = new KINDS[numbers](rows * columns)
-  const unused = bits.signed ? 32 - bits.stored : 0
-  const [least, most] =
-    numbers === 'Int16Array'
-      ? [-32768, 32767]
-      : numbers === 'Uint16Array'
-        ? [0, 65535]
-        : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
-  for (let i = 0; i < values.length; i++) {
-    const raw = stored[i] ?? 0
-    const value = (unused > 0 ? (raw << unused) >> unused : raw) * slope + intercept
-    values[i] = Math.max(least, Math.min(value, most))
-  }
-  return values
 }
