@@ -152,7 +152,10 @@ def write_study(url: str, *, readers: int, cases: int, sessions: int = 1) -> Non
 
 
 def write_answers(url: str, *, share: float = 1, ratings: int = RATINGS) -> int:
-    """Have a `share` of each reader's readings read; return how many that are."""
+    """Have a `share` of each reader's readings read; return how many that are.
+
+    Without `ratings` nothing is recorded of them but that they are.
+    """
     with psycopg.connect(broker.libpq_dsn(url)) as connection:
         connection.execute(READ, {"share": share})
         connection.commit()
@@ -161,7 +164,7 @@ def write_answers(url: str, *, share: float = 1, ratings: int = RATINGS) -> int:
             "select min(id), max(id), count(*) filter (where stage = 'submitted') "
             "from reader_study_reading",
         )
-        for begin in range(first, last + 1, AT_ONCE):
+        for begin in range(first, last + 1, AT_ONCE) if ratings else ():
             of: dict[str, Any] = {"first": begin, "last": begin + AT_ONCE - 1, "ratings": ratings}
             steps = [("opened", "unaided"), ("lock_unaided", "unaided"), ("submit", "aided")]
             for kind, stage in steps:

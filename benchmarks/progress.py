@@ -52,7 +52,7 @@ def main() -> None:
     for cases in options.cases:
         with an_empty_site() as (_, url):
             write_study(url, readers=options.readers, cases=cases, sessions=2)
-            write_answers(url, share=0.5, ratings=1)
+            write_answers(url, share=0.5, ratings=0)
             code = "from benchmarks.progress import measure; measure()"
             subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=True)
 

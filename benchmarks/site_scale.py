@@ -12,9 +12,10 @@ import logging
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
-from benchmarks.generated import CHECKOUT, PROTOCOL, run, write_answers
+from benchmarks.generated import CHECKOUT, PROTOCOL, RATINGS, run, write_answers
 from benchmarks.site import a_database, machine
 
 SLOW_S = 1.0  # what a page may take
@@ -25,10 +26,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readers", type=int, nargs="+", default=[20, 200])
     parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--pages", action="store_true", help="without answers, verify and export")
     parser.add_argument("--only", type=int, help="one size, in this process")
     options = parser.parse_args()
     if options.only:
-        sys.stdout.write(json.dumps(one(options.only, options.cases)) + "\n")
+        sys.stdout.write(json.dumps(one(options.only, options.cases, options.pages)) + "\n")
         return
     print(machine(), flush=True)
     began = time.monotonic()
@@ -36,7 +38,7 @@ def main() -> None:
     for readers in options.readers:
         command = [sys.executable, "-m", "benchmarks.site_scale", "--only", str(readers)]
         done = subprocess.run(
-            [*command, "--cases", str(options.cases)],
+            [*command, "--cases", str(options.cases), *["--pages"] * options.pages],
             cwd=CHECKOUT, check=True, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         found.append(json.loads(done.stdout.splitlines()[-1]))
@@ -64,7 +66,7 @@ def _cell(row: dict[str, Any]) -> str:
     return " ".join(parts)
 
 
-def one(readers: int, cases: int) -> dict[str, dict[str, Any]]:
+def one(readers: int, cases: int, pages: bool) -> dict[str, dict[str, Any]]:
     """Measure one size."""
     with a_database() as (folder, url):
         logging.disable(logging.WARNING)  # a line a request
@@ -77,18 +79,23 @@ def one(readers: int, cases: int) -> dict[str, dict[str, Any]]:
         number, seconds = _allocated(readers, cases)
         note("allocation", seconds=seconds, readings=number)
         began = time.monotonic()
-        write_answers(url)
+        write_answers(url, ratings=0 if pages else RATINGS)
         note("(writing of answers, by SQL)", seconds=time.monotonic() - began)
         note("database", mb=_database_mb())
-        for name, words in (
-            ("verify", ["verify", "bench"]),
-            ("export", ["export_readings", "bench", str(folder / "export.zip")]),
-        ):
-            seconds, megabytes = run(*words)
-            note(name, seconds=seconds, mb=megabytes)
-        note("file of the export", mb=(folder / "export.zip").stat().st_size / 1e6)
+        if not pages:
+            _records(note, folder)
         _pages(note)
     return found
+
+
+def _records(note: Any, folder: Path) -> None:
+    for name, words in (
+        ("verify", ["verify", "bench"]),
+        ("export", ["export_readings", "bench", str(folder / "export.zip")]),
+    ):
+        seconds, megabytes = run(*words)
+        note(name, seconds=seconds, mb=megabytes)
+    note("file of the export", mb=(folder / "export.zip").stat().st_size / 1e6)
 
 
 def _allocated(readers: int, cases: int) -> tuple[int, float]:
