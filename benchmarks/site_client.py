@@ -32,6 +32,7 @@ class Browser:
 
     def __init__(self, client: httpx2.AsyncClient, reader: dict[str, Any], log: "Log") -> None:
         self.client, self.log = client, log
+        self.loaded = 0.0  # when the page at hand was
         self.answers = {int(pk): answers for pk, answers in reader["answers"].items()}
         token = secrets.token_hex(16)
         cookies = f"sessionid={reader['session']}; csrftoken={token}"
@@ -55,6 +56,7 @@ class Browser:
         if shown is None:
             return
         self.log.took("opening", began)
+        self.loaded = began
         series = shown["series"][0]
         root = f"{series['dicomweb']}/studies/{series['study_uid']}/series/{series['series_uid']}"
         await self.call("headers", "GET", f"{root}/metadata")
@@ -63,7 +65,7 @@ class Browser:
         await self.frame(root, middle)
         self.log.took("first image", began)
         images = asyncio.create_task(self.frames(root, slices))
-        version = 0
+        version, page = 0, _key()
         for stage, least, most in READS:
             if stage == "aided":
                 await self.call("ai", "GET", f"/api/readings/{number}/ai")
@@ -73,7 +75,7 @@ class Browser:
                 draft = {"stage": stage, "version": version, "answers": answers, "key": _key()}
                 saved = await self.call("draft", "PUT", f"/api/readings/{number}/draft", draft)
                 version = saved["version"] if saved else version
-                events = {"events": [self.event(stage) for _ in range(10)]}
+                events = {"events": [self.event(stage, page) for _ in range(10)]}
                 await self.call("events", "POST", f"/api/readings/{number}/events", events)
             await images
             if time.monotonic() > until:
@@ -82,10 +84,11 @@ class Browser:
             sent = {"answers": answers, "version": version, "key": _key()}
             await self.call(step, "POST", f"/api/readings/{number}/{step}", sent)
 
-    def event(self, stage: str) -> dict[str, Any]:
+    def event(self, stage: str, page: str) -> dict[str, Any]:
         """Make an event as the reading room sends them."""
-        at = time.monotonic() * 1000
-        return {"key": _key(), "kind": "slice", "stage": stage, "monotonic_ms": at, "data": {}}
+        at = (time.perf_counter() - self.loaded) * 1000
+        data = {"page": page, "plane": "axial", "slice": 31}
+        return {"key": _key(), "kind": "slice", "stage": stage, "monotonic_ms": at, "data": data}
 
     async def frames(self, root: str, slices: list[int]) -> None:
         """Ask for the other images, several at a time."""

@@ -236,6 +236,43 @@ def test_a_reading_takes_as_many_queries_with_many_nodules_as_with_one(client):
     assert counts[0] == counts[1]
 
 
+NOTHING: dict[str, dict[str, str]] = {"case": {}, "nodules": {}}
+
+
+def test_what_readers_wait_for_takes_few_queries(client):
+    """Each is a share of the time in which a reading opens or an answer is kept."""
+    reading = a_reading()
+    answers, page = answers_of(reading), str(uuid4())
+    client.force_login(reading.reader.user)
+
+    def event(n):
+        told = {"kind": "slice", "stage": "unaided", "monotonic_ms": n, "data": {"page": page}}
+        return {"key": str(uuid4()), **told}
+
+    def step(**more):
+        return {"answers": answers, "key": str(uuid4()), **more}
+
+    calls = [
+        ("reading", "get", None, 4),
+        ("api-open", "post", None, 23),
+        ("api-open", "post", None, 17),  # and again, as after a reload
+        ("api-draft", "put", step(stage="unaided", version=0), 10),
+        ("api-draft", "put", step(stage="unaided", version=1, answers=NOTHING), 10),
+        ("api-events", "post", {"events": [event(n) for n in range(50)]}, 8),
+        ("api-lock", "post", step(version=2), 28),
+        ("api-submit", "post", step(), 26),
+    ]
+    took = []
+    for name, method, body, most in calls:
+        with CaptureQueriesContext(connection) as queries:
+            path = reverse(name, args=[reading.pk])
+            answer = getattr(client, method)(path, body, content_type="application/json")
+        assert answer.status_code == 200, (name, answer.content)
+        took.append((name, len(queries), most))
+
+    assert [each for each in took if each[1] > each[2]] == []
+
+
 def test_a_condition_reaches_the_room_as_the_protocol_has_it(room):
     form = a_protocol()["questionnaire"]
     form["nodule"][1]["when"] = {"question": "margin_conspicuity", "is": "poorly_marginated"}
