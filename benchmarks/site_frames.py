@@ -20,8 +20,7 @@ from benchmarks.site import a_database, a_site, a_study, machine, session_of
 # Every request is made before the first is sent: the client is to be as little as can be.
 SCRIPT = """
 local requests, i = {}, 0
-init = function(args)
-  wrk.init(args)
+init = function()
   for line in io.lines("PATHS") do
     local cookie, path = line:match("^(%S+) (%S+)$")
     requests[#requests + 1] = wrk.format("GET", path, HEADERS(cookie))

@@ -26,6 +26,7 @@ from reader_study.models import Role, Study, User
 from reader_study.pages.access import member
 
 SIZE_LIMIT = 200_000
+MANY = 40_000  # readings, whose plan takes half a second
 
 
 @login_required
@@ -71,7 +72,7 @@ def protocol(request: HttpRequest, slug: str) -> HttpResponse:
         "versions": versions[::-1],
         "conditions": conditions(rules.design),
         "plan": rules.analysis,
-        **(_plan(found, rules) if not refusal else {}),
+        **(_plan(found, rules, asked=request.method == "POST") if not refusal else {}),
     }
     return render(request, "reader_study/protocol.html", context, status=status)
 
@@ -133,8 +134,14 @@ def _chosen(request: HttpRequest) -> str:
     return template(name)
 
 
-def _plan(study: Study, rules: Protocol) -> dict[str, Any]:
-    """Dry-run the protocol with the study's readers and cases, or with made-up ones."""
+def _plan(study: Study, rules: Protocol, *, asked: bool) -> dict[str, Any]:
+    """Dry-run the protocol with the study's readers and cases, or with made-up ones.
+
+    One that takes seconds waits until it is `asked` for.
+    """
+    waiting = {"readers": study.members.readers().count(), "cases": study.cases.count()}
+    if not asked and waiting["readers"] * waiting["cases"] * rules.design.sessions > MANY:
+        return {"waiting": True, **waiting}
     try:
         planned = plan(study, rules, start=date.today())
     except AllocationImpossible as impossible:

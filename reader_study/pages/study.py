@@ -2,6 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
 from django.db.models import Count, Max, Q
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,6 +18,8 @@ from reader_study.domain.errors import Refusal
 from reader_study.domain.reading import Stage
 from reader_study.models import Case, EarlyOpening, Job, JobStatus, Role, User
 from reader_study.pages.access import is_coordinator, member, reading_asked_for
+
+CASES_A_PAGE, FAILED_SHOWN = 50, 50
 
 
 @login_required
@@ -52,8 +55,9 @@ def study(request: HttpRequest, slug: str) -> HttpResponse:
         .order_by("-at"),
         "checks": checklist(found),
         "readers": readers,
-        "cases": cases,
-        "failed": failed,
+        "page": Paginator(cases, CASES_A_PAGE).get_page(request.GET.get("page")),
+        "failed": failed[:FAILED_SHOWN],
+        "failures": failed.count(),
         "progress": prediction_progress(found),
     }
     return render(request, "reader_study/study.html", context)

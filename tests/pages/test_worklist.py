@@ -10,8 +10,8 @@ from django.urls import reverse
 from reader_study.actions.schedule import skip_reading
 from reader_study.actions.worklist import A_PAGE, LAST, NEXT
 from reader_study.domain.reading import Stage
-from reader_study.models import ProtocolVersion, Reading
-from tests.factories import NOW, a_member, a_reading, a_study, many_readings
+from reader_study.models import ProtocolVersion, Reading, Role
+from tests.factories import DEMONSTRATION, NOW, a_member, a_reading, a_study, many_readings
 
 pytestmark = pytest.mark.django_db
 
@@ -100,3 +100,23 @@ def test_nobody_sees_the_cases_of_another_reader(client, reader):
     client.force_login(other.user)
     page = client.get(reverse("session-cases", args=[reader.study.slug, 1])).content.decode()
     assert numbers(page) == [1]
+
+
+def test_the_desk_shows_cases_page_by_page_and_makes_large_plans_when_asked(
+    client, reader, monkeypatch
+):
+    many_readings(reader, ended=0, waiting=60)
+    study = reader.study
+    client.force_login(a_member(study, role=Role.COORDINATOR).user)
+
+    page = asked(client, f"{reverse('study', args=[study.slug])}?page=3")[1]
+    assert "Page 3 of 3" in page
+    assert len(re.findall(r"<td>M\d+-\d+</td>", page)) == 120 - 2 * 50
+
+    protocol = reverse("study-protocol", args=[study.slug])
+    monkeypatch.setattr("reader_study.pages.protocol.MANY", 119)
+    assert "1 readers and 120 cases take some seconds" in asked(client, protocol)[1]
+    text = {"text": DEMONSTRATION.read_text(), "check": ""}
+    assert "At 20 cases a day" in client.post(protocol, text).content.decode()
+    monkeypatch.setattr("reader_study.pages.protocol.MANY", 120)
+    assert "At 20 cases a day" in asked(client, protocol)[1]
