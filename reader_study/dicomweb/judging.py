@@ -22,7 +22,7 @@ from reader_study.dicomweb.problems import Problem, Verdict, counted
 from reader_study.dicomweb.slices import Slice
 
 MANY_SLICES = 3  # fewer make no other plane
-AXIAL_ALONE = "it is no even stack of slices"
+AXIAL_ALONE = "readers get the axial images alone"
 # By no gantry more; and how far aside of the others a slice may lie, of a pixel.
 MOST_TILTED_DEGREES = 35.0
 SHIFTED_PIXELS = 0.5

@@ -140,6 +140,20 @@ def test_a_ct_in_one_file_comes_in_slice_by_slice(study, settings):
     assert doubtful.found.get().state == SeriesState.REFUSED
 
 
+def test_a_tilted_series_comes_in_and_what_is_the_matter_is_told(study, settings):
+    def shear(image: pydicom.Dataset) -> None:
+        x, y, z = image.ImagePositionPatient
+        image.ImagePositionPatient = [x, float(y) + 0.3 * float(z), z]
+
+    a_series(settings.IMPORT_DIR / "ct", edit_all=shear)
+
+    job = run(begun(study))
+
+    assert job.found.get().state == SeriesState.IMPORTED
+    (told,) = [one.detail for one in job.problems.all() if one.code == "tilted_gantry"]
+    assert told == "the gantry was tilted by 16.7 degrees: readers get the axial images alone"
+
+
 def test_as_they_are_keeps_uids_and_a_list_brings_its_nodules_either_way(study, settings):
     a_series(settings.IMPORT_DIR / "ct")
     lines = f"patient,study,series,nodule,x,y,z,reference\nP-1,{STUDY},{SERIES},N1,0,0,15,benign\n"

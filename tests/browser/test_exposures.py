@@ -12,7 +12,7 @@ from reader_study.actions.cases import site_archive
 from reader_study.domain.reading import Stage
 from reader_study.exports.events import EXPOSURES, exposure_rows
 from reader_study.models import Event, Nodule, Reading, Series
-from tests.browser.room import rate
+from tests.browser.room import pane, rate, viewer, wait_until_loaded
 from tests.dicomweb.series import a_series
 from tests.factories import PASSWORD, a_member, a_prediction, a_reading, a_study, a_user
 from tests.stack import wait_until
@@ -111,3 +111,40 @@ def test_the_ledger_says_what_was_on_screen(page: Page, live_server, log_in, rea
         ("30", "64"),
         ("30", "30"),
     }
+
+
+def test_an_overlay_is_hidden_while_another_series_is_on_screen(
+    page: Page, live_server, log_in, reading: Reading, tmp_path: Path
+):
+    one = Series.objects.get()
+    uid = f"{one.series_uid}.7"
+    files = a_series(tmp_path / "other", slices=12, study=one.study_uid, series=uid)
+    site_archive().store(one.study_uid, uid, files)
+    other = Series.objects.create(
+        case=one.case,
+        study_uid=one.study_uid,
+        series_uid=uid,
+        frame_of_reference_uid=one.frame_of_reference_uid,
+        slices=12,
+    )
+    log_in("reader")
+    page.goto(f"{live_server.url}/reading/{reading.pk}")
+    wait_until_loaded(page, 12)
+    wait_until(lambda: pane(page)["saliency"], "the overlay is drawn", 60)
+    page.locator(".pane.axial").focus()
+    page.keyboard.press("w")
+    wait_until(lambda: viewer(page)["series"] == other.pk, "the other series", 30)
+    wait_until(lambda: pane(page)["saliency"] is None, "no overlay", 10)
+    panel = page.get_by_role("region", name="AI")
+    expect(panel).to_contain_text("It belongs to another series of the examination.")
+    panel.get_by_role("button", name="Show them").click()
+    wait_until(lambda: viewer(page)["series"] == one.pk, "the series of the nodule", 30)
+    wait_until(lambda: pane(page)["saliency"], "the overlay again", 10)
+    page.goto("about:blank")
+
+    def told() -> list[str]:
+        events = Event.objects.filter(kind__startswith="ai_", data__artefact="saliency")
+        return list(events.order_by("monotonic_ms").values_list("kind", flat=True))
+
+    expected = ["ai_shown", "ai_hidden", "ai_shown", "ai_hidden"]
+    wait_until(lambda: told() == expected, "its exposures", 30)

@@ -179,6 +179,13 @@ def test_a_prior_goes_along_in_patient_space_and_from_where_the_reader_joins_the
     page.locator(".pane.axial").focus()
     page.screenshot(path=pictures / "prior-beside.png")
     assert barriers(page) == ""
+    # With two kernels and an earlier examination the tools still fit into one row.
+    expect(page.get_by_label("Series", exact=True)).to_be_visible()
+    tops = page.evaluate(
+        "[...document.querySelectorAll('.toolbar .tool')]"
+        ".filter(one => one.offsetParent !== null).map(one => one.getBoundingClientRect().top)"
+    )
+    assert max(tops) - min(tops) < 12
 
     page.reload()
     wait_until_loaded(page, room.now_voxels.hu.shape[0])

@@ -198,6 +198,7 @@ def test_a_single_slice_is_as_thick_as_it_says(tmp_path: Path) -> None:
     report = only(look_at(tmp_path))
 
     assert codes(report) == {"few_slices", "covers_little"}
+    assert not report.refusals
     assert report.geometry
     assert report.geometry.slice_mm == 2.5
     assert report.geometry.depth_mm((0, 0, 1)) == pytest.approx(0.25)

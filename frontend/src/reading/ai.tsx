@@ -15,6 +15,10 @@ interface AiPanelProps {
   nodule: { id: number; number: number } | null
   overlay: Overlay
   overlayDrawn: boolean
+  /** The nodule lies in another series than the one on screen. */
+  otherSeries: boolean
+  /** The planes of the overlay cannot be drawn of what is on screen. */
+  tilted: boolean
   onOverlay(overlay: Overlay): void
   onJump(): void
   onRetry(): void
@@ -68,11 +72,13 @@ function OfNodule({
   calibration,
   overlay,
   overlayDrawn,
+  otherSeries,
+  tilted,
   onOverlay,
   onJump,
 }: { ai: NoduleAi | undefined; number: number; calibration: Calibration | undefined } & Pick<
   AiPanelProps,
-  'overlay' | 'overlayDrawn' | 'onOverlay' | 'onJump'
+  'overlay' | 'overlayDrawn' | 'otherSeries' | 'tilted' | 'onOverlay' | 'onJump'
 >) {
   if (ai?.status !== 'done') {
     return (
@@ -144,7 +150,11 @@ function OfNodule({
           </p>
           {overlay.on && !overlayDrawn && (
             <p class="quiet">
-              It lies on the planes through the nodule.{' '}
+              {otherSeries
+                ? 'It belongs to another series of the examination.'
+                : tilted
+                  ? 'It lies on planes that cannot be drawn of a tilted series.'
+                  : 'It lies on the planes through the nodule.'}{' '}
               <button type="button" class="link" onClick={onJump}>
                 Show them
               </button>

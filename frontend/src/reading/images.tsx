@@ -62,6 +62,11 @@ export function useImages({
     slices_per_s: reading.preferences?.slices_per_s ?? USUAL_SPEED,
   })
   const [planes, setPlanes] = useState<readonly Plane[]>(PLANES)
+  const [limits, setLimits] = useState({
+    notes: [] as readonly string[],
+    slabs: true,
+    withheld: false,
+  })
   const [images, setImages] = useState<Images>({
     state: 'loading',
     problem: '',
@@ -85,7 +90,10 @@ export function useImages({
         case 'first_image':
           performance.mark(kind) // for whoever measures how long opening takes
           visible.current = true
-          setImages(images => ({ ...images, state: 'shown' }))
+          // A small series may be there before the browser draws its first image.
+          setImages(images =>
+            images.state === 'complete' ? images : { ...images, state: 'shown' },
+          )
           return events.add(kind, data)
         case 'series_loaded':
           performance.mark(kind)
@@ -138,7 +146,8 @@ export function useImages({
           return onOverlayDrawn(event.planes.length > 0)
         case 'rendering':
           setPlanes(event.planes)
-          return events.add(kind, data)
+          setLimits({ notes: event.notes, slabs: event.slabs, withheld: event.withheld })
+          return events.add(kind, { planes: event.planes, software: event.software })
         case 'context_lost':
           setImages(images => ({ ...images, state: 'lost' }))
           return events.add(kind, data)
@@ -187,13 +196,16 @@ export function useImages({
     host,
     images,
     every,
+    /** What the reader has to know of the series that is shown, and whether it makes slabs. */
+    notes: every || limits.withheld ? limits.notes : [NO_WEBGL2, ...limits.notes],
+    slabs: limits.slabs,
     /** Of the current examination, the one that is shown. */
     series,
     /** The one after it, round and round. */
     nextSeries: current[(current.indexOf(series) + 1) % current.length] ?? series,
-    switchTo: (id: number) => {
+    switchTo: async (id: number) => {
       const wanted = reading.series.find(one => one.id === id && !one.prior)
-      if (wanted) viewer?.switchTo(wanted).catch(reportError)
+      if (wanted) await viewer?.switchTo(wanted).catch(reportError)
     },
     /** Earlier examinations: the one that is shown, or would be, and how it goes along. */
     priors,
@@ -295,18 +307,21 @@ export function ImagesNotice({ images }: { images: Images }) {
   )
 }
 
-/** What this browser cannot show; the reader may put the note away. */
-export function MissingPlanes() {
-  const [read, setRead] = useState(false)
-  if (read) return null
+const NO_WEBGL2 =
+  'Axial images only: this browser has no WebGL2, so the sagittal and coronal planes and the ' +
+  'crosshair are missing. A current Chrome, Edge or Firefox with graphics acceleration shows them.'
+
+/** What cannot be shown, of a series or in this browser; the reader may put the note away. */
+export function ImagesLimits({ notes }: { notes: readonly string[] }) {
+  const [read, setRead] = useState('')
+  const said = notes.join(' ')
+  if (said === '' || said === read) return null
   return (
     <div class="banner note" role="status">
-      <p>
-        Axial images only: this browser has no WebGL2, so the sagittal and coronal planes and the
-        crosshair are missing. A current Chrome, Edge or Firefox with graphics acceleration shows
-        them.
-      </p>
-      <button type="button" onClick={() => setRead(true)}>
+      {notes.map(note => (
+        <p key={note}>{note}</p>
+      ))}
+      <button type="button" onClick={() => setRead(said)}>
         Understood
       </button>
     </div>

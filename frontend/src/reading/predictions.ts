@@ -42,11 +42,13 @@ export function useSaliency(
   viewer: Viewer | null,
   overlay: Overlay,
   ai: NoduleAi | null | undefined,
+  /** In which the nodule lies. */
+  series: number,
 ): void {
   useEffect(() => {
-    viewer?.showSaliency((overlay.on && ai?.saliency) || null)
+    viewer?.showSaliency((overlay.on && ai?.saliency) || null, series)
     viewer?.setSaliencyOpacity(overlay.opacity)
-  }, [viewer, overlay, ai])
+  }, [viewer, overlay, ai, series])
 }
 
 function whyNot(error: unknown): string {

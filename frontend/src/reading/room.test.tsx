@@ -318,11 +318,29 @@ test('without a viewer the form can still be used', async () => {
   expect(api.stored.draft.answers.nodules[11]?.margin).toEqual({ value: 'smooth' })
 })
 
+const LIMITS = { software: true, notes: [], slabs: true, withheld: false }
+
 test('without WebGL2 the reader is told which planes are missing', async () => {
   await enter()
-  await act(() => viewer.tell({ kind: 'rendering', planes: ['axial'], software: true }))
+  await act(() => viewer.tell({ kind: 'rendering', planes: ['axial'], ...LIMITS }))
   expect(find('.banner').textContent).toContain('sagittal and coronal planes')
   expect(document.querySelectorAll('.toolbar button:disabled').length).toBe(3)
+})
+
+test('what cannot be shown of a series is said, until the reader has read it', async () => {
+  await enter()
+  const tilted = { ...LIMITS, notes: ['The gantry was tilted.'], slabs: false, withheld: true }
+  await act(() => viewer.tell({ kind: 'rendering', planes: ['axial'], ...tilted }))
+  expect(find('.banner p').textContent).toBe('The gantry was tilted.')
+  expect(document.querySelectorAll('.toolbar button:disabled').length).toBe(8)
+  await click('.banner button')
+  expect(document.querySelector('.banner')).toBeNull()
+  const gap = { ...LIMITS, notes: ['3 slices are missing.'] }
+  await act(() =>
+    viewer.tell({ kind: 'rendering', planes: ['axial', 'sagittal', 'coronal'], ...gap }),
+  )
+  expect(find('.banner p').textContent).toBe('3 slices are missing.')
+  expect(document.querySelectorAll('.toolbar button:disabled').length).toBe(0)
 })
 
 test('a lost graphics context offers to load the images again', async () => {

@@ -15,7 +15,7 @@ import { FindingsBar, hasMarks, MarkHead, MeasurementList, Removed } from './fin
 import { Finish } from './finish'
 import { useFormFocus } from './focus'
 import { Form } from './form'
-import { comparingOf, ImagesNotice, Legend, MissingPlanes, useImages } from './images'
+import { comparingOf, ImagesLimits, ImagesNotice, Legend, useImages } from './images'
 import { marksOf, useMarking } from './marking'
 import { markersOf, marksOfAi } from './marks'
 import { useMeasuring } from './measuring'
@@ -144,7 +144,7 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
     goToForm: form.goToFormNext,
   })
   useEffect(() => viewer?.mark(places, subject), [viewer, places, subject])
-  useSaliency(viewer, overlay, noduleAi)
+  useSaliency(viewer, overlay, noduleAi, nodule?.series ?? 0)
   useActivity(events, nodule?.id ?? null, mark?.id ?? null)
   useExposure(events, nodule?.id ?? null, noduleAi ?? undefined, overlay.on && onScreen.drawn)
   // After the above, so that what it writes down on leaving is sent, too.
@@ -203,6 +203,7 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
           selected={subject}
           disabled={viewer === null || images.state === 'loading'}
           planes={shown.every}
+          slabs={shown.slabs}
           layouts={layouts}
           comparing={comparingOf(reading, shown)}
           onSeries={shown.switchTo}
@@ -227,7 +228,7 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
         <div class="stage">
           <div class="viewer-host" ref={host} />
           <ImagesNotice images={images} />
-          {!shown.every && <MissingPlanes />}
+          <ImagesLimits notes={shown.notes} />
           {legend && (
             <Legend
               mouse={mouse}
@@ -283,7 +284,11 @@ export function Room({ reading, api, box, connect, makeViewer, ...props }: RoomP
                     overlay={overlay}
                     overlayDrawn={onScreen.drawn}
                     onOverlay={setOverlay}
-                    onJump={() => nodule && choose(nodule.id)}
+                    otherSeries={nodule !== null && nodule.series !== shown.series}
+                    tilted={!shown.slabs}
+                    onJump={() =>
+                      nodule && shown.switchTo(nodule.series).then(() => choose(nodule.id))
+                    }
                     onRetry={fetchAi}
                   />
                 )}

@@ -30,6 +30,8 @@ interface ToolbarProps {
   disabled: boolean
   /** Every plane can be shown. */
   planes: boolean
+  /** Slices can be put together to slabs. */
+  slabs: boolean
   layouts: readonly Layout[]
   comparing: Comparing
   magnifier: boolean
@@ -53,7 +55,14 @@ interface ToolbarProps {
 }
 
 export function Toolbar(props: ToolbarProps) {
-  const { window, places, disabled } = props
+  const { window, places, disabled, comparing } = props
+  const preset = WINDOW_PRESETS.find(
+    ({ centre, width }) => centre === window.centre && width === window.width,
+  )
+  const layouts = LAYOUTS.filter(({ layout }) => props.layouts.includes(layout))
+  const isOff = (layout: Layout) => !props.planes && layout !== 'axial' && layout !== 'compare'
+  // With more to choose from, the other choices take less room: all of it stays in one row.
+  const crowded = comparing.series.length > 1 || comparing.priors.length > 0
   return (
     <div class="toolbar" role="toolbar" aria-label="Images">
       {places.length > 0 && (
@@ -71,16 +80,30 @@ export function Toolbar(props: ToolbarProps) {
         </fieldset>
       )}
       <fieldset class="group" aria-label="Window">
-        {WINDOW_PRESETS.map((preset, i) => (
-          <Tool
-            key={preset.name}
-            name={preset.name}
-            shortcut={String(i + 1)}
-            on={preset.centre === window.centre && preset.width === window.width}
-            disabled={disabled}
-            onClick={() => props.onWindow(preset)}
+        {crowded ? (
+          <Menu
+            name="Window preset"
+            none="Window"
+            choices={WINDOW_PRESETS.map(({ name }) => ({ id: name, name }))}
+            chosen={preset?.name ?? ''}
+            {...{ disabled }}
+            onChoose={wanted => {
+              const chosen = WINDOW_PRESETS.find(({ name }) => name === wanted)
+              if (chosen) props.onWindow(chosen)
+            }}
           />
-        ))}
+        ) : (
+          WINDOW_PRESETS.map((one, i) => (
+            <Tool
+              key={one.name}
+              name={one.name}
+              shortcut={String(i + 1)}
+              on={one === preset}
+              disabled={disabled}
+              onClick={() => props.onWindow(one)}
+            />
+          ))
+        )}
         <Tool
           name="Invert"
           shortcut="I"
@@ -90,30 +113,42 @@ export function Toolbar(props: ToolbarProps) {
         />
       </fieldset>
       <fieldset class="group" aria-label="Display">
-        {LAYOUTS.filter(({ layout }) => props.layouts.includes(layout)).map(({ layout, name }) => (
-          <Tool
-            key={layout}
-            name={name}
-            shortcut={layout === 'compare' ? 'V' : layout === props.layout ? 'L' : ''}
-            on={layout === props.layout}
-            disabled={disabled || (!props.planes && layout !== 'axial' && layout !== 'compare')}
-            onClick={() => props.onLayout(layout)}
+        {crowded ? (
+          <Menu
+            name="Layout"
+            choices={layouts.map(({ layout, name }) => ({
+              id: layout,
+              name,
+              disabled: isOff(layout),
+            }))}
+            chosen={props.layout}
+            {...{ disabled }}
+            onChoose={props.onLayout}
           />
-        ))}
+        ) : (
+          layouts.map(({ layout, name }) => (
+            <Tool
+              key={layout}
+              name={name}
+              shortcut={layout === 'compare' ? 'V' : layout === props.layout ? 'L' : ''}
+              on={layout === props.layout}
+              disabled={disabled || isOff(layout)}
+              onClick={() => props.onLayout(layout)}
+            />
+          ))
+        )}
       </fieldset>
       {props.comparing.prior !== 0 && (
         <fieldset class="group" aria-label="Earlier examinations">
-          {props.comparing.priors.length > 1 &&
-            props.comparing.priors.map(({ id, name }) => (
-              <Tool
-                key={id}
-                name={name}
-                on={id === props.comparing.prior}
-                {...{ disabled }}
-                shortcut=""
-                onClick={() => props.onPrior(id)}
-              />
-            ))}
+          {props.comparing.priors.length > 1 && (
+            <Menu
+              name="Earlier examination"
+              choices={props.comparing.priors}
+              chosen={props.comparing.prior}
+              {...{ disabled }}
+              onChoose={props.onPrior}
+            />
+          )}
           <Tool
             name="Linked"
             shortcut="J"
@@ -124,18 +159,14 @@ export function Toolbar(props: ToolbarProps) {
         </fieldset>
       )}
       {props.comparing.series.length > 1 && (
-        <fieldset class="group" aria-label="Series">
-          {props.comparing.series.map(({ id, name }) => (
-            <Tool
-              key={id}
-              name={name}
-              shortcut={id === props.comparing.shown ? 'W' : ''}
-              on={id === props.comparing.shown}
-              {...{ disabled }}
-              onClick={() => props.onSeries(id)}
-            />
-          ))}
-        </fieldset>
+        <Menu
+          name="Series"
+          shortcut="W"
+          choices={props.comparing.series}
+          chosen={props.comparing.shown}
+          {...{ disabled }}
+          onChoose={props.onSeries}
+        />
       )}
       <fieldset class="group" aria-label="Tools">
         <Tool
@@ -162,16 +193,28 @@ export function Toolbar(props: ToolbarProps) {
         <Tool name="Reset" shortcut="R" {...{ disabled }} onClick={props.onReset} />
       </fieldset>
       <fieldset class="group" aria-label="Measuring">
-        {TOOLS.map(({ tool, name, key }) => (
-          <Tool
-            key={tool}
-            name={name}
-            shortcut={key}
-            on={props.tool === tool}
+        {crowded ? (
+          <Menu
+            name="Measuring tool"
+            none="Measure"
+            choices={TOOLS.map(({ tool, name }) => ({ id: tool, name }))}
+            chosen={props.tool ?? ''}
             {...{ disabled }}
-            onClick={() => props.onTool(tool)}
+            onChoose={props.onTool}
+            onNone={() => props.tool && props.onTool(props.tool)}
           />
-        ))}
+        ) : (
+          TOOLS.map(({ tool, name, key }) => (
+            <Tool
+              key={tool}
+              name={name}
+              shortcut={key}
+              on={props.tool === tool}
+              {...{ disabled }}
+              onClick={() => props.onTool(tool)}
+            />
+          ))
+        )}
       </fieldset>
       <fieldset class="group" aria-label="Slab">
         {PROJECTIONS.map(({ projection, name }, i) => (
@@ -180,7 +223,7 @@ export function Toolbar(props: ToolbarProps) {
             name={name}
             shortcut={i === 0 ? 'S' : ''}
             on={props.slab?.projection === projection}
-            {...{ disabled }}
+            disabled={disabled || !props.slabs}
             onClick={() => props.onProjection(projection)}
           />
         ))}
@@ -189,7 +232,7 @@ export function Toolbar(props: ToolbarProps) {
           value={`${props.thickness_mm} mm`}
           less={['Thinner', ',']}
           more={['Thicker', '.']}
-          {...{ disabled }}
+          disabled={disabled || !props.slabs}
           onStep={props.onThickness}
         />
       </fieldset>
@@ -212,6 +255,42 @@ export function Toolbar(props: ToolbarProps) {
       </fieldset>
       <Tool name="Keys" shortcut="?" disabled={false} onClick={props.onLegend} />
     </div>
+  )
+}
+
+/** One of several, in the room of one. */
+function Menu<Id extends string | number>(props: {
+  name: string
+  shortcut?: string
+  /** What stands there while none is chosen. */
+  none?: string
+  choices: readonly { id: Id; name: string; disabled?: boolean }[]
+  chosen: Id | ''
+  disabled: boolean
+  onChoose(id: Id): void
+  onNone?(): void
+}) {
+  return (
+    <select
+      class="tool menu"
+      aria-label={props.name}
+      title={props.shortcut ? `${props.name} (${props.shortcut})` : props.name}
+      value={props.chosen}
+      disabled={props.disabled}
+      onChange={({ currentTarget }) => {
+        const chosen = props.choices.find(({ id }) => String(id) === currentTarget.value)
+        if (chosen) props.onChoose(chosen.id)
+        else props.onNone?.()
+        currentTarget.blur() // the keyboard is the images' again
+      }}
+    >
+      {props.none && <option value="">{props.none}</option>}
+      {props.choices.map(({ id, name, disabled }) => (
+        <option key={id} value={id} disabled={disabled}>
+          {name}
+        </option>
+      ))}
+    </select>
   )
 }
 

@@ -69,7 +69,8 @@ export class Beside {
     const [view, place] = [this.#view(), this.state()]
     if (!view || !place || !this.#series) return
     this.pane.canvas.style.visibility = place.loaded ? 'visible' : 'hidden'
-    const notice = place.loaded ? '' : 'Loading this slice…'
+    const { thickness_mm } = this.pane
+    const notice = this.#series.noticeAt(place.index - 1, thickness_mm)
     const arrived = this.#series.arrived.size / this.#series.total
     this.pane.labels.draw(view, place, window, inverted, notice, arrived, 'Axial slab')
   }

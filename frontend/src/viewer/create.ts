@@ -6,7 +6,7 @@ import { StackRendering } from './stack-rendering'
 import type { Viewer } from './viewer'
 
 /** Graphics that fail so often are not tried again. */
-const MOST_RENDERINGS = 4
+const MOST_LOSSES = 4
 
 /** Build a viewer inside `container`: of every plane, or without WebGL2 of the axial one. */
 export async function createViewer(container: HTMLElement): Promise<Viewer> {
@@ -15,10 +15,16 @@ export async function createViewer(container: HTMLElement): Promise<Viewer> {
   const software = graphics === 'software'
   // Where the processor draws, the axial images come without Cornerstone, and before it.
   const drawVolumes = graphics === 'card' ? await cornerstone() : null
-  let renderings = 0
-  const makeRendering: MakeRendering = (canvases, events) => {
-    renderings += 1
-    const useful = renderings <= MOST_RENDERINGS
+  let losses = 0
+  const makeRendering: MakeRendering = (canvases, told, stack) => {
+    const events = {
+      ...told,
+      lost: () => {
+        losses += 1
+        told.lost()
+      },
+    }
+    const useful = losses < MOST_LOSSES && !stack
     if (useful && software) {
       const unavailable = (error: unknown) => {
         reportError(error)

@@ -50,6 +50,8 @@ export class CtViewer implements Viewer {
   readonly #resizing: ResizeObserver
   /** Series of the examination that were opened, by their id. */
   readonly #opened = new Map<number, CtSeries>()
+  /** What draws can draw no other planes, as is enough for the series on screen. */
+  #stackAlone = false
   #offered: { series: Series; title: string } | null = null
   /** Settles when the images of the current examination that were asked for first are there. */
   #current: Promise<void> = Promise.resolve()
@@ -95,6 +97,7 @@ export class CtViewer implements Viewer {
 
   #startRendering(): Rendering {
     const { axial, sagittal, coronal } = this.#scene.panes
+    this.#stackAlone = (this.#scene.series?.limits.withheld ?? '') !== ''
     return this.makeRendering(
       { axial: axial.canvas, sagittal: sagittal.canvas, coronal: coronal.canvas },
       {
@@ -104,6 +107,7 @@ export class CtViewer implements Viewer {
           setTimeout(() => this.#recover().catch(reportError), RECOVER_AFTER_MS)
         },
       },
+      this.#stackAlone,
     )
   }
 
@@ -141,7 +145,7 @@ export class CtViewer implements Viewer {
     await this.#take(series, opened)
     this.#tellRendering()
     this.#applyWindow()
-    this.#moving.putAll(start ?? opened.middle)
+    this.#moving.putAll(opened.withImage(start ?? opened.middle))
     this.#layers.drawAll()
 
     scene.tell({ kind: 'progress', loaded: 0, total: opened.total, failed: 0 })
@@ -157,7 +161,15 @@ export class CtViewer implements Viewer {
     this.#measurer.series = series.id
     scene.of = series
     scene.series = opened
+    const other = this.#stackAlone !== (opened.limits.withheld !== '')
+    if (other) {
+      this.#beside.stop()
+      scene.rendering.close()
+      scene.rendering = this.#startRendering()
+    }
     await scene.rendering.show(opened)
+    if (other && scene.drawn.length > 0) await scene.rendering.prepare?.()
+    if (!opened.limits.slabs) for (const plane of PLANES) this.#withoutSlab(plane)
     for (const plane of PLANES) {
       scene.panes[plane].fitted_mm = scene.rendering.camera(plane).parallelScale
     }
@@ -181,6 +193,7 @@ export class CtViewer implements Viewer {
     })
     this.#beside.stop() // it shows the series before
     scene.tell({ kind: 'series', series: series.id })
+    this.#tellRendering()
     this.#applyWindow()
     this.arrange(scene.layout)
     if (!before) await this.#filling.loadAnother(opened)
@@ -278,14 +291,22 @@ export class CtViewer implements Viewer {
 
   setSlab(slab: Slab | null, where: 'active' | 'all'): void {
     const scene = this.#scene
-    if (!scene.series) return
+    if (!scene.series?.limits.slabs) return
     for (const plane of where === 'all' ? PLANES : [scene.active]) {
       scene.panes[plane].slab = slab
       scene.rendering.setSlab(plane, slab)
       this.#filling.render(plane)
       scene.tell({ kind: 'slab', plane, slab })
+      if (scene.series.absent.size > 0) scene.tellSlice(plane) // a slab may reach over a gap
       if (plane === 'axial') this.#prior.setSlab(slab)
     }
+  }
+
+  #withoutSlab(plane: Plane): void {
+    if (!this.#scene.panes[plane].slab) return
+    this.#scene.panes[plane].slab = null
+    this.#scene.tell({ kind: 'slab', plane, slab: null })
+    if (plane === 'axial') this.#prior.setSlab(null)
   }
 
   reset(): void {
@@ -351,6 +372,12 @@ export class CtViewer implements Viewer {
   pointAtHand(): PatientPoint | null {
     const scene = this.#scene
     if (!scene.series || this.#prior.focused) return null
+    const point = this.#pointMeant()
+    return point && !scene.series.isAbsent(point) ? point : null
+  }
+
+  #pointMeant(): PatientPoint | null {
+    const scene = this.#scene
     if (this.#hands.pointer) {
       const { plane, at } = this.#hands.pointer
       return ontoView(scene.rendering.unproject(plane, at), scene.view(plane))
@@ -376,8 +403,8 @@ export class CtViewer implements Viewer {
     this.#layers.drawAll()
   }
 
-  showSaliency(saliency: Saliency | null): void {
-    this.#layers.saliency = saliency
+  showSaliency(saliency: Saliency | null, series: number): void {
+    this.#layers.saliency = saliency && { ...saliency, series }
     this.#layers.drawAll()
   }
 
@@ -526,8 +553,10 @@ export class CtViewer implements Viewer {
   }
 
   #tellRendering(): void {
-    const { rendering, softwareRendering: software } = this.#scene
-    this.#scene.tell({ kind: 'rendering', planes: rendering.planes, software })
+    const { rendering, softwareRendering: software, series } = this.#scene
+    const { notes = [], slabs = true } = series?.limits ?? {}
+    const told = { planes: rendering.planes, software, notes, slabs, withheld: this.#stackAlone }
+    this.#scene.tell({ kind: 'rendering', ...told })
     if (rendering.planes.length < PLANES.length) this.arrange(this.#scene.layout)
   }
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { add } from './geometry'
 import { gridOf, scalingOf } from './grid'
+import { cornerOf } from './slices'
 import type { Header } from './source'
 
 const TILT = (20 * Math.PI) / 180
@@ -33,6 +34,42 @@ test('the grid of a tilted stack goes along its normal, and through the last ima
   last.forEach((part, i) => {
     expect(part).toBeCloseTo(Number(header(8)['00200032']?.Value?.[i]))
   })
+})
+
+/** Images across z at the given places, and shifted along y by `shear` per millimetre. */
+function stack(places: readonly number[], shear = 0): Header[] {
+  return places.map(z => ({
+    ...header(0),
+    '00200032': { Value: [-120, -80 + shear * z, z] },
+    '00200037': { Value: [1, 0, 0, 0, 1, 0] },
+  }))
+}
+
+test('where images are missing, the others keep their places', () => {
+  const grid = gridOf(stack([0, 2.5, 5, 15, 17.5, 20.1]))
+
+  expect(grid.dimensions[2]).toBe(9)
+  expect(grid.images).toEqual([0, 1, 2, 6, 7, 8])
+  expect(grid.spacing_mm[2]).toBeCloseTo(2.5, 1)
+  expect(grid.offsets_mm).toBeUndefined()
+  expect(grid.lean).toBeUndefined()
+})
+
+test('distances without a rule are kept as they are, whichever way the images go', () => {
+  const places = [0, 1, 2, 3, 8.3, 13, 18.5]
+  expect(gridOf(stack(places)).offsets_mm).toEqual(places)
+  const downwards = gridOf(stack([...places].reverse()))
+  expect(downwards.offsets_mm?.map(offset => 18.5 - offset)).toEqual([...places].reverse())
+  expect(downwards.images).toEqual([0, 1, 2, 3, 4, 5, 6])
+})
+
+test('a tilted gantry shifts every image in its plane', () => {
+  const grid = gridOf(stack([0, 2.5, 5, 7.5], 0.3))
+
+  expect(grid.axes[2]).toEqual([0, 0, 1])
+  expect(grid.lean?.map(part => Number(part.toFixed(6)))).toEqual([0, 0.3, 0])
+  expect(cornerOf(grid, 2)[1]).toBeCloseTo(-80 + 1.5)
+  expect(gridOf(stack([0, 2.5, 5, 7.5], 0.02)).lean).toBeUndefined() // less than half a pixel
 })
 
 test('of one image the thickness is all that is known of the distance', () => {

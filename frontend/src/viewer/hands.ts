@@ -3,7 +3,7 @@ import type { Beside } from './beside'
 import { add, type CanvasPoint, subtract } from './geometry'
 import { type Drag, dragSlices, type MousePreset, readGestures } from './gestures'
 import type { Layers } from './layers'
-import type { Measurer } from './measurer'
+import { type Measurer, ontoView } from './measurer'
 import type { Moving } from './moving'
 import type { Prior } from './prior'
 import type { Scene } from './scene'
@@ -213,6 +213,7 @@ export class Hands {
     if (!this.scene.series) return
     this.moving.playCine(false)
     const point = this.scene.rendering.unproject(plane, at)
-    this.measurer.begin(plane, this.scene.view(plane), at, point)
+    const isThere = !this.scene.series.isAbsent(ontoView(point, this.scene.view(plane)))
+    if (isThere) this.measurer.begin(plane, this.scene.view(plane), at, point)
   }
 }

@@ -37,11 +37,16 @@ export class Labels {
     /** How much of the series has arrived, from 0 to 1. */
     arrived: number,
     title = `${this.plane[0]?.toUpperCase()}${this.plane.slice(1)}`,
+    /** What to know of the series. */
+    said = '',
   ): void {
     const { letter, index } = AXIS[this.plane]
     const parts = this.#parts
     const position = pane.position_mm[index].toFixed(1).replace('-', '−')
-    write(parts.slice, `${title}\n${pane.index} / ${pane.total}\n${letter} ${position} mm`)
+    write(
+      parts.slice,
+      `${title}\n${pane.index} / ${pane.total}\n${letter} ${position} mm${said && `\n${said}`}`,
+    )
     write(
       parts.window,
       `Zoom ${pane.zoom.toFixed(1)}×\nW ${Math.round(window.width)}  L ${String(Math.round(window.centre)).replace('-', '−')}${inverted ? '  inverted' : ''}`,

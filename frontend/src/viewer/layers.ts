@@ -14,7 +14,7 @@ const LINE_GAP_PX = 36
 export class Layers {
   markersShown = true
   saliencyOpacity = 0.45
-  saliency: Saliency | null = null
+  saliency: (Saliency & { series: number }) | null = null
   #markers: readonly Marker[] = []
   #selected: Marker['id'] | null = null
 
@@ -52,17 +52,31 @@ export class Layers {
     pane.rulers.draw(view, measurer.shownIn(plane, view), selected, one => this.statisticsOf(one))
     pane.coverMissing(view, series, place.loaded)
     const before = pane.saliency.drawn
-    const hidden = !place.loaded || pane.element.inert
+    const elsewhere = this.saliency?.series !== scene.of.id
+    const hidden = !place.loaded || pane.element.inert || elsewhere
     pane.saliency.draw(view, hidden ? null : this.saliency, this.saliencyOpacity)
     if (pane.saliency.drawn !== before) {
       const planes = PLANES.filter(other => scene.panes[other].saliency.drawn !== null)
       scene.tell({ kind: 'saliency', planes })
     }
     const shown = place.loaded && (plane === 'axial' || scene.drawn.includes(plane))
-    const notice = shown ? '' : plane === 'axial' ? 'Loading this slice…' : 'Loading…'
+    const notice = shown
+      ? ''
+      : plane === 'axial'
+        ? series.noticeAt(place.index - 1, pane.thickness_mm)
+        : 'Loading…'
     const arrived = series.arrived.size / series.total
     const title = scene.layout === 'compare' ? 'Current' : undefined
-    pane.labels.draw(view, place, scene.window, scene.inverted, notice, arrived, title)
+    pane.labels.draw(
+      view,
+      place,
+      scene.window,
+      scene.inverted,
+      notice,
+      arrived,
+      title,
+      series.limits.label,
+    )
   }
 
   statisticsOf(measurement: Measurement): HuStatistics | null {

@@ -10,6 +10,8 @@ interface Loading {
   here(): number
   /** Something came or failed; how much of either there is. */
   progress(index: number, loaded: ReadonlySet<number>, failed: ReadonlySet<number>): void
+  /** Those that there are not. */
+  absent?: ReadonlySet<number>
   /** The viewer was closed. */
   stopped(): boolean
 }
@@ -20,6 +22,7 @@ interface Loading {
  */
 export async function loadNearestFirst(total: number, loading: Loading): Promise<void> {
   const waiting = new Set(Array.from({ length: total }, (_, index) => index))
+  for (const index of loading.absent ?? []) waiting.delete(index)
   const loaded = new Set<number>()
   const failed = new Set<number>()
   const attempts = new Map<number, number>()

@@ -98,7 +98,7 @@ export class Moving {
     const slices = series.slices[plane]
     const { focalPoint } = rendering.camera(plane)
     const next = following(nearestSlice(slices, focalPoint), slices.total)
-    if (plane === 'axial' && !series.hasSlice(next, panes[plane].thickness_mm)) return
+    if (plane === 'axial' && series.isComing(next, panes[plane].thickness_mm)) return
     this.look(plane, ontoSlice(slices, focalPoint, next))
   }
 

@@ -88,6 +88,10 @@ export class Pane {
         const [a, b] = [y(from - 1), y(to + 1)]
         band.style.top = `${Math.min(a, b)}px`
         band.style.height = `${Math.abs(a - b)}px`
+        if (series.isGap(from, to)) {
+          band.className = 'gap'
+          band.textContent = 'missing slices'
+        }
         return band
       }),
     )

@@ -1,14 +1,14 @@
 import type { Measurement, PatientPoint, Series } from '../api/types'
-import { add, type CanvasPoint, edgeLetters, type View } from './geometry'
+import { add, type CanvasPoint, edgeLetters, subtract, type View } from './geometry'
 import { statisticsIn } from './layers'
 import { Link } from './link'
 import type { Measurer } from './measurer'
 import { Pane } from './pane'
 import type { Camera } from './rendering'
-import type { Scene } from './scene'
+import { type Scene, tilted } from './scene'
 import { CtSeries } from './series'
-import type { Slab } from './slab'
-import { imageOf, nearestSlice, ontoSlice } from './slices'
+import { imagesOfSlab, type Slab } from './slab'
+import { imageOf, nearestSlice, ontoSlice, spacingAt } from './slices'
 import { StackRendering } from './stack-rendering'
 import type { HuStatistics } from './statistics'
 import type { PriorState } from './viewer'
@@ -78,8 +78,10 @@ export class Prior {
       stopped: () => this.scene.closed || this.#series !== series,
       progress: image => {
         if (this.scene.closed || this.#series !== series) return
-        const slab = this.pane.thickness_mm / 2 / series.slices.axial.spacing_mm + 1
-        if (Math.abs(image - imageOf(series.slices.axial, this.#index)) <= slab) this.render()
+        const { axial } = series.slices
+        const here = imageOf(axial, this.#index)
+        const shown = imagesOfSlab(axial, this.#index, this.pane.thickness_mm)
+        if (Math.abs(image - here) <= 1 || shown.includes(image)) this.render()
         else if (series.arrived.size % 4 === 0) this.draw()
       },
     })
@@ -122,7 +124,10 @@ export class Prior {
   /** The way of so many slices, from head to feet. */
   way(by: number): PatientPoint {
     const slices = this.#series?.slices.axial
-    return slices ? add([0, 0, 0], slices.direction, by * slices.spacing_mm) : [0, 0, 0]
+    if (!slices) return [0, 0, 0]
+    const { focalPoint } = this.#stack.camera('axial')
+    const target = Math.min(Math.max(this.#index + by, 0), slices.total - 1)
+    return subtract(ontoSlice(slices, focalPoint, target), focalPoint)
   }
 
   move(way: PatientPoint): void {
@@ -150,7 +155,8 @@ export class Prior {
     this.render()
   }
 
-  setSlab(slab: Slab | null): void {
+  setSlab(wanted: Slab | null): void {
+    const slab = this.#series?.limits.slabs === false ? null : wanted
     this.pane.slab = slab
     this.#stack.setSlab('axial', slab)
     this.render()
@@ -176,10 +182,19 @@ export class Prior {
     const { measurements } = this.measurer
     const here = this.measurer.shownIn('axial', view, this.id)
     this.pane.rulers.draw(view, here, measurements.selected, one => this.statisticsOf(one))
-    const notice = place.loaded ? '' : 'Loading this slice…'
+    const notice = this.#series.noticeAt(this.#index, this.pane.thickness_mm)
     const arrived = this.#series.arrived.size / this.#series.total
     const title = this.link.linked ? this.#title : `${this.#title} (not linked)`
-    this.pane.labels.draw(view, place, window, inverted, notice, arrived, title)
+    this.pane.labels.draw(
+      view,
+      place,
+      window,
+      inverted,
+      notice,
+      arrived,
+      title,
+      this.#series.limits.label,
+    )
   }
 
   statisticsOf(measurement: Measurement): HuStatistics | null {
@@ -193,8 +208,9 @@ export class Prior {
   }
 
   view(): View | null {
-    const spacing_mm = this.#series?.slices.axial.spacing_mm
-    if (spacing_mm === undefined) return null
+    const slices = this.#series?.slices.axial
+    if (!slices) return null
+    const spacing_mm = spacingAt(slices, this.#index)
     return this.pane.view(this.#stack.camera('axial'), spacing_mm, point =>
       this.#stack.project('axial', point),
     )
@@ -242,7 +258,10 @@ export class Prior {
     const { index, total, position_mm, series } = place
     const span_mm = [view.width, view.height].map(px => Math.round(px * view.mm_per_pixel))
     const where = { plane: 'axial', index, total, position_mm, span_mm } as const
-    this.scene.tell({ kind: 'slice', series, prior: true, automatic, ...where })
+    const leans = tilted(view.normal)
+    const blank = this.#series?.isBlank(index - 1, this.pane.thickness_mm) === true
+    const gap = blank ? ({ blank } as const) : {}
+    this.scene.tell({ kind: 'slice', series, prior: true, automatic, ...where, ...leans, ...gap })
   }
 
   #tellLink(automatic: boolean): void {

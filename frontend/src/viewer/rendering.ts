@@ -83,9 +83,11 @@ export interface RenderingEvents {
   lost(): void
 }
 
+/** With `stack`, one that draws the axial images alone. */
 export type MakeRendering = (
   canvases: Record<Plane, HTMLDivElement>,
   events: RenderingEvents,
+  stack: boolean,
 ) => Rendering
 
 /** Draws with Cornerstone3D on the graphics card: any plane, slabs too. */

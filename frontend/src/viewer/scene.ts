@@ -1,12 +1,19 @@
-import type { Layout, Series } from '../api/types'
+import type { Layout, PatientPoint, Series } from '../api/types'
 import { edgeLetters, type View } from './geometry'
 import { Pane } from './pane'
 import type { Rendering } from './rendering'
 import type { CtSeries } from './series'
-import { imageOf, nearestSlice } from './slices'
+import { imageOf, nearestSlice, spacingAt } from './slices'
 import { type PaneState, PLANES, type Plane, type ViewerEvent, type Window } from './viewer'
 
+/** Of the cosine to an axis: within half a degree of it. */
+const LEVEL_WITHIN = 4e-5
 const STARTING_WINDOW: Window = { centre: -600, width: 1500 }
+
+/** The direction across a slice, where it is none of the patient's axes. */
+export function tilted(normal: PatientPoint): { normal?: PatientPoint } {
+  return normal.some(part => Math.abs(part) > 1 - LEVEL_WITHIN) ? {} : { normal }
+}
 
 /** What is on screen: a series, how each pane looks at it, and in which grey levels. */
 export class Scene {
@@ -61,10 +68,10 @@ export class Scene {
   }
 
   view(plane: Plane): View {
-    const spacing_mm = this.series?.slices[plane].spacing_mm ?? 1
-    return this.panes[plane].view(this.rendering.camera(plane), spacing_mm, point =>
-      this.rendering.project(plane, point),
-    )
+    const camera = this.rendering.camera(plane)
+    const slices = this.series?.slices[plane]
+    const spacing_mm = slices ? spacingAt(slices, nearestSlice(slices, camera.focalPoint)) : 1
+    return this.panes[plane].view(camera, spacing_mm, point => this.rendering.project(plane, point))
   }
 
   place(
@@ -116,10 +123,13 @@ export class Scene {
   /** What a plane shows now, for the screen and for the record of what was on it. */
   tellSlice(plane: Plane): void {
     const { index, total, position_mm } = this.place(plane)
-    const { width, height, mm_per_pixel } = this.view(plane)
+    const { width, height, mm_per_pixel, normal } = this.view(plane)
     const span_mm = [width, height].map(pixels => Math.round(pixels * mm_per_pixel))
-    const series = this.of.id
-    this.tell({ kind: 'slice', series, prior: false, plane, index, total, position_mm, span_mm })
+    const { thickness_mm } = this.panes[plane]
+    const blank = plane === 'axial' && this.series?.isBlank(index - 1, thickness_mm) === true
+    const gap = blank ? ({ blank } as const) : {}
+    const where = { plane, index, total, position_mm, span_mm, ...tilted(normal), ...gap }
+    this.tell({ kind: 'slice', series: this.of.id, prior: false, ...where })
   }
 
   /** Set the pane that keys are meant for. */

@@ -1,17 +1,23 @@
 import type { PatientPoint, Series } from '../api/types'
 import { decode, type Numbers } from './decoding'
-import { gridOf } from './grid'
+import { type Grid, gridOf } from './grid'
+import { gapsOf, limitsOf, withPlaceholders } from './limits'
 import { loadNearestFirst } from './loading'
 import { imagesOfSlab } from './slab'
-import { imageOf, measureSlices, middleOf, type Slices, type VolumeGeometry } from './slices'
+import { imageOf, measureSlices, middleOf, nearestSlice, ontoSlice, type Slices } from './slices'
 import { addressOf, type Header, headersOf, imageAt } from './source'
-import { ImagesUnavailable, type Plane } from './viewer'
+import { ImagesUnavailable, PLANES, type Plane } from './viewer'
 
 /** A series that fills, image by image. */
 export class CtSeries {
-  readonly geometry: VolumeGeometry
+  readonly geometry: Grid
   readonly slices: Record<Plane, Slices>
   readonly middle: PatientPoint
+  /** What can be drawn of it, and why no more. */
+  readonly limits: ReturnType<typeof limitsOf>
+  readonly planes: readonly Plane[]
+  /** Places in the volume of which there is no image. */
+  readonly absent: ReadonlySet<number>
   readonly #images = new Map<number, Numbers>()
   readonly #listeners = new Set<(index: number) => void>()
   #arrived: ReadonlySet<number> = new Set()
@@ -19,12 +25,18 @@ export class CtSeries {
 
   private constructor(
     readonly name: string,
+    /** One for each place in the volume. */
     readonly headers: readonly Header[],
     readonly addresses: readonly string[],
+    geometry: Grid,
   ) {
-    this.geometry = gridOf(headers)
-    this.slices = measureSlices(this.geometry)
-    this.middle = middleOf(this.geometry)
+    this.geometry = geometry
+    this.slices = measureSlices(geometry)
+    this.middle = middleOf(geometry)
+    this.limits = limitsOf(geometry)
+    this.planes = this.limits.withheld ? ['axial'] : PLANES
+    const here = new Set(geometry.images)
+    this.absent = new Set(headers.map((_, i) => i).filter(i => !here.has(i)))
   }
 
   /**
@@ -36,8 +48,10 @@ export class CtSeries {
     const headers = await headersOf(series).catch(() => {
       throw new ImagesUnavailable('The images could not be reached. Check the connection.')
     })
-    const addresses = headers.map(header => addressOf(series, header))
-    return new CtSeries(series.series_uid, headers, addresses)
+    const grid = gridOf(headers)
+    const all = withPlaceholders(headers, grid)
+    const addresses = all.map(header => addressOf(series, header))
+    return new CtSeries(series.series_uid, all, addresses, grid)
   }
 
   /** Hear of each image that comes from now on; returns what ends it. */
@@ -46,8 +60,9 @@ export class CtSeries {
     return () => this.#listeners.delete(listener)
   }
 
+  /** How many images there are. */
   get total(): number {
-    return this.addresses.length
+    return this.geometry.images.length
   }
 
   /** Images that are there, in the order of the volume. */
@@ -76,7 +91,8 @@ export class CtSeries {
     turnOfOthers?(): Promise<void>
   }): Promise<void> {
     let first: number | null = null
-    await loadNearestFirst(this.total, {
+    await loadNearestFirst(this.addresses.length, {
+      absent: this.absent,
       here: how.here,
       stopped: how.stopped,
       load: async index => {
@@ -118,6 +134,54 @@ export class CtSeries {
   hasSlice(index: number, thickness_mm: number): boolean {
     const images = imagesOfSlab(this.slices.axial, index, thickness_mm)
     return images.every(image => this.#arrived.has(image))
+  }
+
+  /** Whether an image is still to come of an axial slice, or of a slab around it. */
+  isComing(index: number, thickness_mm: number): boolean {
+    const images = imagesOfSlab(this.slices.axial, index, thickness_mm)
+    return images.some(image => !this.#arrived.has(image) && !this.absent.has(image))
+  }
+
+  /** Why an axial slice is not shown, in words; nothing where it is. */
+  noticeAt(index: number, thickness_mm: number): string {
+    if (this.hasSlice(index, thickness_mm)) return ''
+    if (this.isComing(index, thickness_mm)) return 'Loading this slice…'
+    const missing = gapsOf(this.geometry, this.slices.axial)
+    const images = imagesOfSlab(this.slices.axial, index, thickness_mm)
+    const gap = missing.find(({ slots }) => images.some(image => slots.includes(image)))
+    if (!gap) return 'Loading this slice…'
+    return thickness_mm > 0 ? `No slab here: ${gap.said}` : `No image here: ${gap.said}`
+  }
+
+  /** Whether there is no image of any slice from `first` to `last`. */
+  isGap(first: number, last: number): boolean {
+    const { axial } = this.slices
+    for (let index = first; index <= last; index++) {
+      if (!this.absent.has(imageOf(axial, index))) return false
+    }
+    return true
+  }
+
+  /** Whether slices are missing where `point` is. */
+  isAbsent(point: PatientPoint): boolean {
+    const { axial } = this.slices
+    return this.absent.has(imageOf(axial, nearestSlice(axial, point)))
+  }
+
+  /** Whether an axial slice, or slab, is not shown for missing slices. */
+  isBlank(index: number, thickness_mm: number): boolean {
+    return imagesOfSlab(this.slices.axial, index, thickness_mm).some(at => this.absent.has(at))
+  }
+
+  /** A place near to `point` of which there is an image. */
+  withImage(point: PatientPoint): PatientPoint {
+    const { axial } = this.slices
+    const here = imageOf(axial, nearestSlice(axial, point))
+    if (!this.absent.has(here)) return point
+    const nearest = this.geometry.images.reduce((a, b) =>
+      Math.abs(b - here) < Math.abs(a - here) ? b : a,
+    )
+    return ontoSlice(axial, point, imageOf(axial, nearest))
   }
 
   /** Runs of axial slices that have not arrived, as first and last index from the head. */

@@ -1,4 +1,4 @@
-import { imageOf, type Slices } from './slices'
+import { imageOf, offsetOf, type Slices } from './slices'
 
 /** What a slab of slices shows along each ray: the brightest, the darkest, or the mean value. */
 export type Projection = 'mip' | 'minip' | 'mean'
@@ -41,6 +41,13 @@ export function slabLabel({ projection, thickness_mm }: Slab): string {
 export function imagesOfSlab(slices: Slices, index: number, thickness_mm: number): number[] {
   // Between two slices a ray meets both of them.
   const reach = Math.ceil(thickness_mm / 2 / slices.spacing_mm - 1e-6)
-  const [first, last] = [Math.max(0, index - reach), Math.min(slices.total - 1, index + reach)]
+  let [first, last] = [Math.max(0, index - reach), Math.min(slices.total - 1, index + reach)]
+  if (slices.offsets_mm) {
+    const here = offsetOf(slices, index)
+    const isWithin = (at: number) => Math.abs(offsetOf(slices, at) - here) < thickness_mm / 2 - 1e-6
+    first = last = index
+    while (first > 0 && isWithin(first)) first -= 1
+    while (last < slices.total - 1 && isWithin(last)) last += 1
+  }
   return Array.from({ length: last - first + 1 }, (_, i) => imageOf(slices, first + i))
 }

@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest'
+import { imagesOfSlab } from './slab'
 import {
+  cornerOf,
   imageOf,
   measureSlices,
   middleOf,
   nearestSlice,
   ontoSlice,
+  spacingAt,
   type VolumeGeometry,
 } from './slices'
 
@@ -62,4 +65,33 @@ test('a point outside has the outermost slice; a point inside keeps its place in
   expect(nearestSlice(axial, [0, 0, 500])).toBe(0)
   expect(ontoSlice(axial, [3, 4, -39], 0)).toEqual([3, 4, -38])
   expect(middleOf(VOLUME)[2]).toBeCloseTo(-203)
+})
+
+test('slices at uneven distances are found and kept where they are, from the head downwards', () => {
+  const { axial } = measureSlices({
+    ...VOLUME,
+    origin: [-200, -190, 0],
+    dimensions: [512, 512, 5],
+    offsets_mm: [0, 1, 2, 8, 13],
+  })
+  expect([0, 1, 2, 3, 4].map(index => ontoSlice(axial, [3, 4, 99], index)[2])).toEqual([
+    13, 8, 2, 1, 0,
+  ])
+  expect(nearestSlice(axial, [0, 0, 5.2])).toBe(1)
+  expect(nearestSlice(axial, [0, 0, 4.8])).toBe(2)
+  expect([0, 1, 2, 4].map(index => spacingAt(axial, index))).toEqual([5, 5, 1, 1])
+  expect(imagesOfSlab(axial, 1, 12)).toEqual([4, 3, 2])
+  expect(imagesOfSlab(axial, 1, 14)).toEqual([4, 3, 2, 1])
+})
+
+test('slices of a tilted gantry are gone through as they follow each other', () => {
+  const volume: VolumeGeometry = { ...VOLUME, lean: [0, 0.3, 0] }
+  const { axial } = measureSlices(volume)
+  const corner = cornerOf(volume, 132)
+  expect(axial.first).toEqual(corner)
+  expect(nearestSlice(axial, [0, 0, -38])).toBe(0)
+  const onto = ontoSlice(axial, [3, 4, -38], 4) // 10 mm towards the feet
+  expect(onto[1]).toBeCloseTo(4 - 3)
+  expect(onto[2]).toBeCloseTo(-48)
+  expect(middleOf(volume)[1]).toBeCloseTo((-190 + corner[1]) / 2 + 0.39 * 511)
 })

@@ -3,7 +3,7 @@ import { add, type CanvasPoint, cross, dot, subtract } from './geometry'
 import type { Camera, Rendering, RenderingEvents } from './rendering'
 import type { CtSeries } from './series'
 import { imagesOfSlab, type Slab } from './slab'
-import { imageOf, nearestSlice } from './slices'
+import { cornerOf, imageOf, nearestSlice } from './slices'
 import { PLANES, type Plane, type Window } from './viewer'
 
 const NORMAL: Record<Plane, PatientPoint> = {
@@ -62,6 +62,7 @@ export class StackRendering implements Rendering {
     const { dimensions } = series.geometry
     this.#picture.width = dimensions[0]
     this.#picture.height = dimensions[1]
+    this.#cameras.axial = { ...this.#cameras.axial, ...acrossSlices(series) }
     for (const plane of PLANES) this.fit(plane)
   }
 
@@ -156,10 +157,10 @@ export class StackRendering implements Rendering {
     const index = nearestSlice(slices.axial, this.#cameras.axial.focalPoint)
     if (!this.#paint(series, index)) return
     // Where the corner of the first pixel and the edges of the image lie on the canvas.
-    const [row, column, normal] = geometry.axes
-    const [dx, dy, dz] = geometry.spacing_mm
-    const image = imageOf(slices.axial, index)
-    const corner = add(add(add(geometry.origin, normal, image * dz), row, -dx / 2), column, -dy / 2)
+    const [row, column] = geometry.axes
+    const [dx, dy] = geometry.spacing_mm
+    const first = cornerOf(geometry, imageOf(slices.axial, index))
+    const corner = add(add(first, row, -dx / 2), column, -dy / 2)
     const [x, y] = this.project('axial', corner)
     const [rx, ry] = this.project('axial', add(corner, row, dx))
     const [cx, cy] = this.project('axial', add(corner, column, dy))
@@ -190,6 +191,15 @@ export class StackRendering implements Rendering {
     this.#painted = key
     return true
   }
+}
+
+/** How to look straight at the slices of a series, which may be tilted. */
+function acrossSlices({ slices, geometry }: CtSeries): Pick<Camera, 'normal' | 'up'> {
+  const normal = slices.axial.direction
+  const across = Math.abs(dot(normal, geometry.axes[2])) > 0.99 // images need not be axial
+  if (!across) return { normal: NORMAL.axial, up: UP.axial }
+  const flat = add(UP.axial, normal, -dot(UP.axial, normal))
+  return { normal, up: add([0, 0, 0], flat, 1 / Math.sqrt(dot(flat, flat))) }
 }
 
 /** The values of several images as one, by the projection of the slab. */

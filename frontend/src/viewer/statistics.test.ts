@@ -48,3 +48,28 @@ test('in another plane the slices lie farther apart', () => {
 test('between voxels there is none', () => {
   expect(statisticsOf(ellipse([10.5, 20.5, 8], 0.3, 0.3), VOLUME, () => 0)).toBeNull()
 })
+
+test('in tilted or uneven slices the voxels are where the slice is', () => {
+  const volume: VolumeGeometry = {
+    ...VOLUME,
+    dimensions: [50, 50, 4],
+    lean: [0, 0.5, 0],
+    offsets_mm: [0, 1, 8, 10],
+  }
+  // On the slice at 8 mm, whose rows begin 4 mm further to the back.
+  const seen: string[] = []
+  const found = statisticsOf(ellipse([10, 24, 8], 2, 1), volume, (i, j, k) => {
+    seen.push(`${i} ${j} ${k}`)
+    return j
+  })
+  expect(seen.sort()).toEqual([
+    '10 19 2',
+    '10 20 2',
+    '10 21 2',
+    '11 20 2',
+    '12 20 2',
+    '8 20 2',
+    '9 20 2',
+  ])
+  expect(found).toMatchObject({ mean: 20, voxels: 7 })
+})

@@ -1,6 +1,6 @@
 import type { PatientPoint } from '../api/types'
 import { add, dot, subtract } from './geometry'
-import type { VolumeGeometry } from './slices'
+import { cornerOf, type VolumeGeometry } from './slices'
 
 /** Hounsfield units of the voxels of one slice whose centres lie in an ellipse. */
 export interface HuStatistics {
@@ -18,7 +18,7 @@ export interface HuStatistics {
  */
 export function statisticsOf(
   points_mm: readonly PatientPoint[],
-  { origin, axes, spacing_mm, dimensions }: VolumeGeometry,
+  volume: VolumeGeometry,
   valueAt: (column: number, row: number, image: number) => number,
 ): HuStatistics | null {
   const [a, b, c, d] = points_mm
@@ -26,12 +26,19 @@ export function statisticsOf(
   const middle = add(a, subtract(b, a), 0.5)
   const [one, other] = [subtract(b, middle), subtract(d, middle)]
   const [one2, other2] = [dot(one, one), dot(other, other)]
-  const from = subtract(middle, origin)
+  const { origin, axes, spacing_mm, dimensions, lean, offsets_mm } = volume
+  const through = dot(subtract(middle, origin), axes[2])
+  const from = add(subtract(middle, origin), lean ?? [0, 0, 0], -through)
   const range = ([0, 1, 2] as const).map(axis => {
     const at = dot(from, axes[axis]) / spacing_mm[axis]
     const reach = Math.hypot(dot(one, axes[axis]), dot(other, axes[axis])) / spacing_mm[axis]
-    // The slice in which the ellipse lies is one index thick.
-    const [first, last] = reach < 1e-3 ? [Math.round(at), Math.round(at)] : [at - reach, at + reach]
+    const flat = reach < 1e-3 // the slice in which the ellipse lies is one index thick
+    if (axis === 2 && offsets_mm && flat) {
+      const apart = offsets_mm.map(offset => Math.abs(offset - through))
+      const nearest = apart.indexOf(Math.min(...apart))
+      return [nearest, nearest] as const
+    }
+    const [first, last] = flat ? [Math.round(at), Math.round(at)] : [at - reach, at + reach]
     const most = dimensions[axis] - 1
     return [Math.max(0, Math.ceil(first)), Math.min(most, Math.floor(last))] as const
   })
@@ -39,13 +46,10 @@ export function statisticsOf(
   if (!columns || !rows || !images) return null
   const found: number[] = []
   for (let k = images[0]; k <= images[1]; k++) {
+    const corner = cornerOf(volume, k)
     for (let j = rows[0]; j <= rows[1]; j++) {
       for (let i = columns[0]; i <= columns[1]; i++) {
-        const voxel = [i, j, k].reduce<PatientPoint>(
-          (point, n, axis) =>
-            add(point, axes[axis as 0 | 1 | 2], n * (spacing_mm[axis as 0 | 1 | 2] ?? 0)),
-          origin,
-        )
+        const voxel = add(add(corner, axes[0], i * spacing_mm[0]), axes[1], j * spacing_mm[1])
         const off = subtract(voxel, middle)
         if ((dot(off, one) / one2) ** 2 + (dot(off, other) / other2) ** 2 <= 1) {
           found.push(valueAt(i, j, k))

@@ -60,6 +60,10 @@ export type ViewerEvent =
       total: number
       position_mm: PatientPoint
       span_mm: readonly number[]
+      /** Across the slice, where the gantry was tilted. */
+      normal?: PatientPoint
+      /** Nothing is shown: slices are missing. */
+      blank?: true
     }
   | { kind: 'window'; centre: number; width: number; inverted: boolean }
   | { kind: 'layout'; layout: Layout; plane?: Plane }
@@ -77,7 +81,17 @@ export type ViewerEvent =
       selected: string | null
     }
   | { kind: 'saliency'; planes: Plane[] }
-  | { kind: 'rendering'; planes: readonly Plane[]; software: boolean }
+  | {
+      kind: 'rendering'
+      planes: readonly Plane[]
+      software: boolean
+      /** What there is to know of the series that is shown. */
+      notes: readonly string[]
+      /** Slabs of it can be shown. */
+      slabs: boolean
+      /** It is the series of which there are no other planes. */
+      withheld: boolean
+    }
   | { kind: 'context_lost' }
   | { kind: 'context_restored' }
 
@@ -202,8 +216,8 @@ export interface Viewer {
   /** What is to be marked in every plane, and which of it is at hand: what is measured is its. */
   mark(markers: readonly Marker[], selected: Marker['id'] | null): void
   showMarkers(shown: boolean): void
-  /** Draw relevance over the planes it belongs to; null removes it. */
-  showSaliency(saliency: Saliency | null): void
+  /** Draw relevance over the planes it belongs to, in the series it is of; null removes it. */
+  showSaliency(saliency: Saliency | null, series: number): void
   /** From 0, invisible, to 1. */
   setSaliencyOpacity(opacity: number): void
   /** While on, the left button moves the other planes to the point under the pointer. */
