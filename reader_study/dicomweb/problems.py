@@ -35,7 +35,7 @@ VERDICTS = {
     "duplicate_uid": Verdict.REFUSES,
     "duplicate_slice": Verdict.REFUSES,
     "shifted_slices": Verdict.REFUSES,
-    "missing_slices": Verdict.REFUSES,
+    "missing_slices": Verdict.WARNS,
     "irregular_spacing": Verdict.WARNS,
     "tilted_gantry": Verdict.WARNS,
     "few_slices": Verdict.WARNS,

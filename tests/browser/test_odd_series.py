@@ -1,4 +1,4 @@
-"""Series that are no even stack: tilted, uneven, of one slice, and of 1,500."""
+"""Series that are no even stack: tilted, with gaps, uneven, of one slice, and of 1,500."""
 
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -270,6 +270,72 @@ def test_a_tilted_gantry_is_read_in_its_own_slices_and_in_true_coordinates(
     assert at_the_end
     assert displayed_s(at_the_end, point.tolist(), 1, None) > 0
     assert displayed_s(at_the_end, beside.tolist(), 1, None) == 0
+
+
+def test_missing_slices_are_a_gap_that_is_seen_and_said(enter: Callable[..., Room], tmp_path: Path):
+    places = [2.5 * k for k in range(-8, 9) if k not in (2, 3, 4)]
+    room = enter(upright(places), "3 slices missing between z 2.50 and 12.50 mm")
+    page = room.page
+    note = page.locator(".banner.note")
+    expect(note).to_contain_text("3 slices of this series are missing")
+    note.get_by_role("button").click()
+    assert viewer(page)["planes"] == ["axial", "sagittal", "coronal"]
+    expect(page.locator(".pane.coronal .gap")).to_have_text("missing slices")
+    assert barriers(page) == ""
+    band = page.locator(".pane.coronal .gap").bounding_box()
+    coronal = pane(page, "coronal")
+    assert band is not None
+    # From the slice before to the one after it: 10 mm at the place of the gap.
+    assert band["height"] == pytest.approx(10 / coronal["mm_per_pixel"], abs=1.5)
+    middle = coronal["rect"]["y"] + coronal["rect"]["height"] / 2
+    above = (7.5 - coronal["position_mm"][2]) / coronal["mm_per_pixel"]
+    assert band["y"] + band["height"] / 2 == pytest.approx(middle - above, abs=1.5)
+
+    page.keyboard.press("Home")
+    room.wait_for_slice(1)
+    expected = [2.5 * k for k in range(8, -9, -1)]
+    for index, z in enumerate(expected, start=1):
+        room.wait_for_slice(index)
+        here = pane(page)
+        assert here["position_mm"][2] == pytest.approx(z)
+        notice = page.locator(".pane.axial .notice")
+        if z in places:
+            assert here["loaded"]
+            expect(notice).to_have_text("")
+            room.shows_what_is_there()
+        else:
+            assert not here["loaded"]
+            expect(notice).to_contain_text("3 slices are missing between z 12.5 and 2.5 mm")
+            expect(page.locator(".pane.axial .ct")).to_be_hidden()
+            page.keyboard.press("x")  # nothing is there to mark
+            expect(page.locator('[data-marks="0"]')).to_be_visible()
+        room.press("ArrowDown")
+    # A slab does not reach over it.
+    room.press("ArrowUp", 8)
+    room.wait_for_slice(9)
+    room.press("s")
+    wait_until(lambda: pane(page)["slab"], "a slab", 10)
+    expect(page.locator(".pane.axial .notice")).to_contain_text("No slab here: 3 slices")
+    room.press("s", 3)
+    room.shows_what_is_there()
+
+    # The gap was gone through, and nothing in it was seen. The last place of a scroll is told.
+    room.press("ArrowUp", 3)
+    room.wait_for_slice(6)
+    assert pane(page)["position_mm"][2] == pytest.approx(7.5)
+    told = Event.objects.filter(kind="slice", data__plane="axial", data__blank=True)
+    heights_told = lambda: {round(one.data["position_mm"][2], 1) for one in told.all()}  # noqa: E731
+    wait_until(lambda: 7.5 in heights_told(), "the gap is told", 30)
+    room.press("ArrowDown", 3)
+    room.wait_for_slice(9)
+    seen = views(map(happened, Event.objects.order_by("pk")), longest_s=60)
+    heights = {round(view.centre_mm[2], 1) for view in seen if view.plane == "axial"}
+    assert heights
+    assert not heights & {5.0, 7.5, 10.0}
+
+    mark_and_measure(room, 52, 61)
+    point = room.odd.point(52, 61, places.index(0.0))
+    is_in_the_report(room, point, room.odd.hu_at(point), tmp_path / "sr")
 
 
 def test_slices_at_uneven_distances_keep_their_places(enter: Callable[..., Room], tmp_path: Path):

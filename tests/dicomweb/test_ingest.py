@@ -141,7 +141,7 @@ def test_a_missing_slice_is_placed(tmp_path: Path) -> None:
 
     report = only(look_at(tmp_path))
 
-    assert [str(one) for one in report.problems if one.code == "missing_slices"] == [
+    assert [str(one) for one in report.warnings if one.code == "missing_slices"] == [
         "2 slices missing between z 10.00 and 17.50 mm"
     ]
     assert report.geometry
@@ -445,6 +445,17 @@ def test_two_nodules_of_one_name_are_one_too_many(tmp_path: Path) -> None:
     report = place_nodules([a_row(), a_row(line=3)], [], look_at(tmp_path).series)
 
     assert "duplicate_label" in {problem.code for problem in report.refusals}
+
+
+def test_a_nodule_where_slices_are_missing_is_told(tmp_path: Path) -> None:
+    a_series(tmp_path)[5].unlink()
+
+    rows = [a_row(centre_mm=(0, 0, 13)), a_row(label="N2", line=3, centre_mm=(0, 0, 17))]
+    report = place_nodules(rows, [], look_at(tmp_path).series)
+
+    assert [str(one) for one in report.problems if one.code == "nodule_in_gap"] == [
+        "line 2, nodule N1: slices are missing there: the next ones are 5.0 mm apart"
+    ]
 
 
 def test_nodules_of_a_refused_series_are_refused(tmp_path: Path) -> None:
