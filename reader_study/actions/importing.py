@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from reader_study.actions.archive_search import upstream
 from reader_study.actions.cases import Outcome, import_series
-from reader_study.actions.imports import ENDED, LEASE, bounds, send, staging
+from reader_study.actions.imports import ENDED, LEASE, bounds, clean_name, send, staging
 from reader_study.actions.originals import keys, stored_list, without_truth
 from reader_study.dicomweb.deidentify import Doubt
 from reader_study.dicomweb.errors import ArchiveError
@@ -296,7 +296,7 @@ class _Run:
             if isinstance(content, Problem):
                 self._tell([content])
                 continue
-            made = self._write_slices(found, file, content, clean / f"{number:06}")
+            made = self._write_slices(found, file, content, (clean, number))
             if isinstance(made, Problem):
                 self._tell([made])
                 continue
@@ -307,9 +307,13 @@ class _Run:
         return files, list(doubts.values())
 
     def _write_slices(
-        self, found: ImportSeries, file: Found, content: bytes, stem: Path
+        self, found: ImportSeries, file: Found, content: bytes, place: tuple[Path, int]
     ) -> tuple[list[Path], list[Doubt]] | Problem:
-        """Write the slices of a file, mostly one, and return why to look at it before."""
+        """Write the slices of a file, mostly one, and return why to look at it before.
+
+        `place`: the folder, and the file's number.
+        """
+        folder, number = place
         slices = slices_of(content, file.name)
         if isinstance(slices, Problem):
             return slices
@@ -318,7 +322,7 @@ class _Run:
         try:
             for part, one in enumerate(slices):
                 clean, doubts = cleaned(one, self.profile, self.keys, looked=found.looked)
-                written.append(stem.with_name(f"{stem.name}_{part:05}.dcm"))
+                written.append(folder / clean_name(number, part))
                 written[-1].write_bytes(clean)
                 if doubts and one is not content:
                     said = f"{doubts[0].detail}; send it as one file a slice, to be looked at"

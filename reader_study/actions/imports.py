@@ -359,5 +359,10 @@ def held_file(found: ImportSeries, number: int) -> bytes:
     """
     if found.state != SeriesState.HELD:
         raise FileNotFoundError("it was decided about this series")
-    path = staging(found.job_id) / "clean" / str(found.pk) / f"{number:06}.dcm"
-    return path.read_bytes()
+    folder = staging(found.job_id) / "clean" / str(found.pk)
+    return (folder / clean_name(number)).read_bytes()
+
+
+def clean_name(number: int, part: int = 0) -> str:
+    """Return the name under which a de-identified slice waits: of file `number`, slice `part`."""
+    return f"{number:06}_{part:05}.dcm"

@@ -101,7 +101,7 @@ def test_a_case_is_answered_by_who_has_neither_viewer_nor_images(
 
     log_in("reader")
     page = page.context.new_page()  # one that may say in its console what failed
-    page.route("**/cornerstone*", refuse)
+    page.route("**/assets/create-*", refuse)
     page.route("**/dicomweb/**", refuse)
     page.goto(f"{live_server.url}/worklist")
     page.get_by_role("link", name="Begin with case 1").click()
