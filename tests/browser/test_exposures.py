@@ -140,11 +140,12 @@ def test_an_overlay_is_hidden_while_another_series_is_on_screen(
     panel.get_by_role("button", name="Show them").click()
     wait_until(lambda: viewer(page)["series"] == one.pk, "the series of the nodule", 30)
     wait_until(lambda: pane(page)["saliency"], "the overlay again", 10)
-    page.goto(f"{live_server.url}/worklist")  # which delivers what the page could not
 
     def told() -> list[str]:
         events = Event.objects.filter(kind__startswith="ai_", data__artefact="saliency")
         return list(events.order_by("monotonic_ms").values_list("kind", flat=True))
 
     expected = ["ai_shown", "ai_hidden", "ai_shown", "ai_hidden"]
+    wait_until(lambda: told() == expected[:3], "that it is shown again", 30)
+    page.goto(f"{live_server.url}/worklist")  # which delivers what the page could not
     wait_until(lambda: told() == expected, "its exposures", 30)
