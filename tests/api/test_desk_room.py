@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from reader_study.actions.cases import import_series
 from reader_study.actions.desk import run_desk_task
-from reader_study.actions.imports import staging
+from reader_study.actions.imports import clean_name, staging
 from reader_study.actions.tokens import make_token
 from reader_study.actions.verification import verify_study
 from reader_study.dicomweb.ingest import look_at
@@ -132,7 +132,7 @@ def test_images_that_are_held_are_looked_at(desk, study, tmp_path):  # noqa: F81
     held = ImportSeries.objects.create(job=job, files=1, state="held", **uids)
     folder = staging(job.pk) / "clean" / str(held.pk)
     folder.mkdir(parents=True)
-    (folder / "000000.dcm").write_bytes(sorted((tmp_path / "ct").iterdir())[0].read_bytes())
+    (folder / clean_name(0)).write_bytes(sorted((tmp_path / "ct").iterdir())[0].read_bytes())
     address = f"/api/v1/studies/{study.slug}/imports/{job.pk}/series/{held.pk}/pictures"
 
     picture = desk.get(f"{address}/0")
