@@ -3,7 +3,7 @@
 Nothing here says what a nodule is, but to a member of the panel who may decide on it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.utils import timezone
@@ -227,6 +227,20 @@ class _OfThePanel(DeskView):
         }
         return Response(PanelNoduleSerializer(shown).data)
 
+    def recorded(
+        self,
+        slug: str,
+        nodule_id: int,
+        sent: serializers.Serializer[Any],
+        record: Callable[..., None],
+    ) -> Response:
+        """Let `record` take what the caller says of a nodule, and answer with the nodule."""
+        mine = self.mine(slug)
+        found = one_to_read(mine, nodule_id).nodule
+        sent.is_valid(raise_exception=True)
+        record(member=mine, nodule=found, now=timezone.now(), **sent.validated_data)
+        return self.nodule(mine, nodule_id)
+
 
 class PanelListView(_OfThePanel, DeskList):
     """The nodules that the panel reads, for a member of it."""
@@ -253,12 +267,8 @@ class PanelReadView(_OfThePanel):
         responses=PanelNoduleSerializer,
     )
     def post(self, request: Request, slug: str, nodule_id: int) -> Response:
-        mine = self.mine(slug)
-        found = one_to_read(mine, nodule_id).nodule
         sent = ReadOfNoduleSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        record_read(member=mine, nodule=found, now=timezone.now(), **sent.validated_data)
-        return self.nodule(mine, nodule_id)
+        return self.recorded(slug, nodule_id, sent, record_read)
 
 
 class PanelDecisionView(_OfThePanel):
@@ -270,9 +280,5 @@ class PanelDecisionView(_OfThePanel):
         responses=PanelNoduleSerializer,
     )
     def post(self, request: Request, slug: str, nodule_id: int) -> Response:
-        mine = self.mine(slug)
-        found = one_to_read(mine, nodule_id).nodule
         sent = DecisionOnNoduleSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        record_decision(member=mine, nodule=found, now=timezone.now(), **sent.validated_data)
-        return self.nodule(mine, nodule_id)
+        return self.recorded(slug, nodule_id, sent, record_decision)
