@@ -250,9 +250,7 @@ def _change(
     if not isinstance(plane, str) or plane not in AXES:
         return None  # what a browser tells is not ours to trust
     pane = (plane, event.data.get("prior") is True)
-    before = panes.get(
-        pane, {"span_mm": None, "thickness_mm": 0.0, "series": None, "normal": None, "blank": False}
-    )
+    before = panes.get(pane, _NOTHING)
     if event.kind == "slice":
         centre = _numbers(event.data.get("position_mm"), 3)
         if centre is not None:

@@ -112,7 +112,7 @@ def test_without_webgl_the_axial_stack_is_read_and_the_reader_told_what_is_missi
     nodule = Nodule.objects.of_study(images_study).order_by("number")[0]
     page.add_init_script(NO_WEBGL)
     open_case(page, images_study, log_in)
-    note = page.get_by_text("this browser has no WebGL2")
+    note = page.get_by_text("cannot be drawn here, which needs WebGL2")
     expect(note).to_be_visible()
     expect(page.get_by_role("button", name="3 planes")).to_be_disabled()
     page.screenshot(path=pictures / "without-webgl.png")

@@ -197,7 +197,7 @@ export function useImages({
     images,
     every,
     /** What the reader has to know of the series that is shown, and whether it makes slabs. */
-    notes: every || limits.withheld ? limits.notes : [NO_WEBGL2, ...limits.notes],
+    notes: every || limits.withheld ? limits.notes : [NO_PLANES, ...limits.notes],
     slabs: limits.slabs,
     /** Of the current examination, the one that is shown. */
     series,
@@ -307,9 +307,10 @@ export function ImagesNotice({ images }: { images: Images }) {
   )
 }
 
-const NO_WEBGL2 =
-  'Axial images only: this browser has no WebGL2, so the sagittal and coronal planes and the ' +
-  'crosshair are missing. A current Chrome, Edge or Firefox with graphics acceleration shows them.'
+const NO_PLANES =
+  'Axial images only: the sagittal and coronal planes and the crosshair cannot be drawn here, which ' +
+  'needs WebGL2. A current Chrome, Edge or Firefox with graphics acceleration shows them; where it ' +
+  'did before, reload the page.'
 
 /** What cannot be shown, of a series or in this browser; the reader may put the note away. */
 export function ImagesLimits({ notes }: { notes: readonly string[] }) {
